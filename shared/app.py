@@ -1,0 +1,132 @@
+"""The composition root: the one place where steps, storage and providers meet.
+
+Nothing connects at import. An adapter's module is imported when its setting asks for it, so that the client library
+of the other one never costs a cold start anything.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from shared.config import Config, Deployment, read_config
+from shared.domain.errors import ConfigError
+from shared.pricing.book import Book
+from shared.providers.base import Provider
+from shared.settings import Settings, read_settings
+from shared.storage.ports import Bus, Documents, ObjectMissing, Objects
+
+__all__ = ["App", "app", "compose", "open_bus", "open_documents", "open_objects", "open_provider", "utc_now"]
+
+
+def utc_now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """Everything that a request or a step may touch."""
+
+    documents: Documents
+    objects: Objects
+    bus: Bus
+    data_bucket: str
+    work_bucket: str
+    master_key: str = field(repr=False)
+    config: Config
+    book: Book
+    open_provider: Callable[[Deployment, Objects], Provider]
+    now: Callable[[], int] = utc_now
+    _providers: dict[str, Provider] = field(default_factory=dict, repr=False)
+
+    def provider(self, deployment: str) -> Provider:
+        """The provider of a deployment, by the deployment's id; ConfigError where the configuration has none."""
+        if deployment not in self._providers:
+            found = next((member for member in self.config.deployments if member.id == deployment), None)
+            if found is None:
+                raise ConfigError(f"the configuration has no deployment {deployment!r}")
+            self._providers[deployment] = self.open_provider(found, self.objects)
+        return self._providers[deployment]
+
+
+def compose(settings: Settings) -> App:
+    """Everything that the settings name, opened."""
+    bus = open_bus(settings.bus)
+    objects = open_objects(settings.objects)
+    config = _read(settings.config, objects)
+    return App(
+        documents=open_documents(settings.documents),
+        objects=objects,
+        bus=bus,
+        data_bucket=settings.data_bucket,
+        work_bucket=settings.work_bucket,
+        master_key=settings.master_key,
+        config=config,
+        book=Book.load(config.prices),
+        open_provider=open_provider,
+    )
+
+
+@cache
+def app() -> App:
+    """The process's own, made on first use."""
+    return compose(read_settings())
+
+
+def open_documents(url: str) -> Documents:
+    """The adapter that OFFPEAK_DOCUMENTS names."""
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from shared.storage.sqlite import SqliteDocuments  # noqa: PLC0415
+
+            return SqliteDocuments(url)
+        case other:
+            raise ConfigError(f"OFFPEAK_DOCUMENTS: {other}:// is not offered; use sqlite:///PATH")
+
+
+def open_objects(url: str) -> Objects:
+    """The adapter that OFFPEAK_OBJECTS names."""
+    match urlsplit(url).scheme:
+        case "file":
+            from shared.storage.directory import DirectoryObjects  # noqa: PLC0415
+
+            return DirectoryObjects(Path(urlsplit(url).path))
+        case _:
+            raise ConfigError(f"OFFPEAK_OBJECTS: {url!r} is not offered; use file:///DIR")
+
+
+def open_bus(url: str) -> Bus:
+    """The adapter that OFFPEAK_BUS names."""
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from shared.storage.queue import SqliteBus  # noqa: PLC0415
+
+            return SqliteBus(url)
+        case other:
+            raise ConfigError(f"OFFPEAK_BUS: {other}:// is not offered; use sqlite:///PATH")
+
+
+def open_provider(deployment: Deployment, objects: Objects) -> Provider:
+    """The provider that a deployment's model prefix names."""
+    match deployment.provider:
+        case "vertex_ai":
+            from shared.providers.vertex.provider import open_vertex  # noqa: PLC0415
+
+            return open_vertex(deployment, objects)
+        case other:
+            raise ConfigError(f"deployment {deployment.id}: provider {other!r} is not offered")
+
+
+def _read(name: str | None, objects: Objects) -> Config:
+    if name is None:
+        return Config()
+    try:
+        if name.startswith("gs://"):
+            with objects.open(name) as stream:
+                return read_config(stream.read().decode(), name=name)
+        return read_config(Path(name).read_text(encoding="utf-8"), name=name)
+    except (OSError, ObjectMissing, UnicodeDecodeError) as error:
+        raise ConfigError(f"OFFPEAK_CONFIG: cannot read {name}: {error}") from error

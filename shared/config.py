@@ -1,0 +1,206 @@
+"""The configuration file: LiteLLM's `model_list` as it is, and beside it one block of our own, `offpeak`.
+
+Unknown keys are common in the files that users bring: they are warned about once and otherwise left alone. A value
+that would change where lines run or what they cost is refused, with the line of the file that it stands in.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.domain.errors import ConfigError
+from shared.log import log
+
+__all__ = ["Config", "Deployment", "Limits", "PriceOverride", "read_config"]
+
+_ENVIRONMENT: Final = "os.environ/"
+_PREFIX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
+
+
+class Deployment(BaseModel, frozen=True):
+    """One place that can run a model."""
+
+    id: str
+    group: str
+    provider: str
+    model: str
+    project: str
+    location: str
+    credentials: str | None = Field(default=None, repr=False)
+    api_base: str | None = None
+
+
+class Limits(BaseModel, frozen=True):
+    """What we accept. The defaults are ours; OpenAI's own are 50,000 lines and 200 MB."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines_per_batch: int = Field(default=1_000_000, ge=1)
+    line_bytes: int = Field(default=20 * 2**20, ge=1024)
+    file_bytes: int = Field(default=8 * 2**30, ge=1024)
+    part_bytes: int = Field(default=64 * 2**20, ge=1024)
+
+
+class PriceOverride(BaseModel, frozen=True):
+    """One entry of `offpeak.prices`: batch rates in US dollars per million tokens, as decimal strings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    since: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    until: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    source: str = "configuration"
+    usd_per_million: dict[str, Decimal]
+    regional_uplift: Decimal | None = None
+
+
+class Config(BaseModel, frozen=True):
+    """Model groups with their deployments, and our own settings."""
+
+    deployments: tuple[Deployment, ...] = ()
+    limits: Limits = Limits()
+    prices: tuple[PriceOverride, ...] = ()
+
+    def groups(self) -> list[str]:
+        """Model group names, in the order of the file."""
+        return list(dict.fromkeys(deployment.group for deployment in self.deployments))
+
+    def group_of(self, model: str) -> str | None:
+        """The group that a line's `model` names: literally, or with a provider's prefix in front."""
+        groups = {deployment.group for deployment in self.deployments}
+        if model in groups:
+            return model
+        bare = _PREFIX.sub("", model)
+        return bare if bare in groups else None
+
+    def deployments_of(self, group: str) -> list[Deployment]:
+        return [deployment for deployment in self.deployments if deployment.group == group]
+
+
+class _Our(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limits: Limits = Limits()
+    prices: tuple[PriceOverride, ...] = ()
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    vertex_project: str | None = None
+    vertex_location: str | None = None
+    vertex_credentials: str | None = None
+    api_base: str | None = None
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    model_name: str = Field(min_length=1)
+    litellm_params: _Params
+
+
+def read_config(text: str, *, name: str, environment: Mapping[str, str] | None = None) -> Config:
+    """Parse a configuration. ConfigError names the file (`name`) and the line of what is wrong."""
+    environment = os.environ if environment is None else environment
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{name}{at}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    source = _Source(name, tree)
+    if not isinstance(document, dict):
+        raise ConfigError(f"{name}:1: expected a mapping with model_list, not a {type(document).__name__}")
+    document = source.resolved(document, environment)
+    if unknown := sorted(str(key) for key in document.keys() - {"model_list", "offpeak"}):
+        log("config_keys_ignored", severity="WARNING", file=name, keys=unknown)
+    ours = source.checked(_Our, document.get("offpeak") or {}, "offpeak")
+    listed = document.get("model_list") or []
+    if not isinstance(listed, list):
+        raise ConfigError(f"{source.at('model_list')}: model_list is a list of model_name and litellm_params")
+    deployments: list[Deployment] = []
+    for number, member in enumerate(listed):
+        entry = source.checked(_Entry, member, "model_list", number)
+        deployments.append(_deployment(entry, number, source))
+    return Config(deployments=tuple(deployments), limits=ours.limits, prices=ours.prices)
+
+
+def _deployment(entry: _Entry, number: int, source: "_Source") -> Deployment:
+    params = entry.litellm_params
+    at = source.at("model_list", number, "litellm_params", "model")
+    provider, slash, model = params.model.partition("/")
+    if not slash:
+        raise ConfigError(f"{at}: model {params.model!r} needs its provider in front, such as vertex_ai/{params.model}")
+    if provider != "vertex_ai":
+        raise ConfigError(f"{at}: provider {provider!r} is not offered; this version runs vertex_ai/ models")
+    if not params.vertex_project or not params.vertex_location:
+        raise ConfigError(f"{at}: a vertex_ai model needs vertex_project and vertex_location")
+    if extra := sorted(params.model_extra or {}):
+        log("config_keys_ignored", severity="WARNING", file=source.name, keys=extra, model=entry.model_name)
+    return Deployment(
+        id=f"{entry.model_name}#{number}",
+        group=entry.model_name,
+        provider=provider,
+        model=_PREFIX.sub("", model),
+        project=params.vertex_project,
+        location=params.vertex_location,
+        credentials=params.vertex_credentials,
+        api_base=params.api_base.rstrip("/") if params.api_base else None,
+    )
+
+
+class _Source:
+    """Knows in which line of the file a value stands."""
+
+    def __init__(self, name: str, tree: yaml.Node | None) -> None:
+        self.name, self._tree = name, tree
+
+    def at(self, *path: str | int) -> str:
+        """`file:line` of the value at `path`, or of the nearest thing around it."""
+        node, line = self._tree, 0
+        for step in path:
+            node = _child(node, step)
+            if node is None:
+                break
+            line = node.start_mark.line
+        return f"{self.name}:{line + 1}"
+
+    def checked(self, model: type[Any], value: object, *path: str | int) -> Any:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            where = (*path, *problem["loc"])
+            raise ConfigError(f"{self.at(*where)}: {'.'.join(map(str, where))}: {problem['msg']}") from error
+
+    def resolved(self, value: Any, environment: Mapping[str, str], *path: str | int) -> Any:
+        """The value with every string `os.environ/NAME` replaced by the variable."""
+        match value:
+            case dict():
+                return {key: self.resolved(member, environment, *path, key) for key, member in value.items()}
+            case list():
+                return [self.resolved(member, environment, *path, number) for number, member in enumerate(value)]
+            case str() if value.startswith(_ENVIRONMENT):
+                variable = value.removeprefix(_ENVIRONMENT)
+                if variable not in environment:
+                    raise ConfigError(f"{self.at(*path)}: the variable {variable} is not set")
+                return environment[variable]
+            case _:
+                return value
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        member: yaml.Node = node.value[step]
+        return member
+    return None

@@ -1,0 +1,29 @@
+"""A lease: one worker at a time, and nobody for ever.
+
+   t0 ───── a lease ─────▶ t0 + 45 s ────▶
+   └ A claims, epoch 1     └ A is silent, so presumed dead: B may claim, epoch 2
+        └ A renews while it works, so that a long step keeps its lease
+
+Whatever A still writes when it wakes up late carries epoch 1 in its object names, and its commit is refused.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.domain.clock import SECOND
+
+__all__ = ["LEASE", "RENEW_AFTER", "Lease"]
+
+LEASE: Final = 45 * SECOND  # longer than any single call that a step makes (see providers, 20 s)
+RENEW_AFTER: Final = 10 * SECOND  # a working step renews about this often
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who works on a document, and until when nobody else may."""
+
+    owner: str
+    until: int
+
+    def open_to(self, worker: str, now: int) -> bool:
+        return self.owner == worker or self.until <= now

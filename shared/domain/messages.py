@@ -1,0 +1,53 @@
+"""Messages to steps, and the records that make delivery and repetition harmless."""
+
+from dataclasses import dataclass
+
+__all__ = ["Created", "Mark", "Message", "Outbox"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A hint to run one step. It carries ids only; the truth is in the documents.
+
+    On the bus: `{"step": "prepare", "batch": "batch_…"}`, `{"step": "check", "shard": "…"}`, `{"step": "sweep"}`.
+    """
+
+    step: str
+    batch: str | None = None
+    shard: str | None = None
+
+    def body(self) -> dict[str, str]:
+        """What goes on the wire."""
+        return {
+            name: value
+            for name, value in (("step", self.step), ("batch", self.batch), ("shard", self.shard))
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    """A message that its transaction owes to the bus. Published after the commit; `sweep` sends what was forgotten."""
+
+    id: str
+    message: Message
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A fact that has been applied. Named after the fact, never after the delivery that brought it."""
+
+    id: str
+    expire_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What a `POST /v1/batches` made, found again by an idempotency key or by a retried body."""
+
+    id: str
+    body: str  # hash of the request body
+    batch: str
+    created_at: int
+    expire_at: int

@@ -1,0 +1,118 @@
+"""A run of a batch's lines that one deployment works on as one unit, and the provider's job for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from shared.domain.batch import BatchError, Counts, Rows
+from shared.domain.cost import Cost
+from shared.domain.errors import IllegalMove
+from shared.domain.lease import Lease
+from shared.domain.usage import Usage
+
+__all__ = ["Job", "JobState", "Result", "Shard", "ShardStatus", "label", "move_to"]
+
+
+class ShardStatus(StrEnum):
+    """Where a shard is on its way.
+
+    waiting ─ submit ─► running ─ check ─► ended ─ collect ─► collected
+       └──────── cancel, expiry, refusal ────┘
+    """
+
+    WAITING = "waiting"  # encoded; no job known
+    RUNNING = "running"  # the provider has a job
+    ENDED = "ended"  # the job is over, or there will be none
+    COLLECTED = "collected"  # the rows are written and counted
+
+
+_MOVES: Final[Mapping[ShardStatus, frozenset[ShardStatus]]] = {
+    ShardStatus.WAITING: frozenset({ShardStatus.RUNNING, ShardStatus.ENDED}),
+    ShardStatus.RUNNING: frozenset({ShardStatus.WAITING, ShardStatus.ENDED}),  # back: a failed job is run again
+    ShardStatus.ENDED: frozenset({ShardStatus.COLLECTED}),
+    ShardStatus.COLLECTED: frozenset(),
+}
+
+
+def move_to(shard: "Shard", to: ShardStatus) -> ShardStatus:
+    """`to`, where the table has the road; else IllegalMove."""
+    if to not in _MOVES[shard.status]:
+        raise IllegalMove(f"{shard.id}: {shard.status} -> {to}")
+    return to
+
+
+class JobState(StrEnum):
+    """What any provider's job can be, in our words. What we do not know is RUNNING: never terminal by accident."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The provider's own object for a shard, as read from the provider a moment ago."""
+
+    name: str
+    state: JobState
+    completed: int | None = None  # live counts of rows, where the provider tells
+    failed: int | None = None
+    output: str | None = None  # gs:// directory that holds the predictions
+    error: BatchError | None = None
+    retryable: bool = False  # of a failure: the same job may well succeed if it is run again
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What `collect` made of a shard: committed once."""
+
+    rows: Rows
+    counts: Counts
+    usage: Usage
+    cost: Cost
+    predictions: tuple[str, ...] = ()  # the provider's own objects, for `format=native`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One unit of work at one deployment."""
+
+    id: str  # <batch>-0001
+    batch: str
+    number: int
+    group: str
+    deployment: str
+    codec: str  # which of the provider's codecs wrote the rows
+    source: str  # gs://work/in/…: what the job reads
+    index: str  # gs://work/in/…: ordinal, custom_id and hints of each line, in order
+    lines: int
+    rows: int  # provider rows: more than lines where one line became several
+    bytes: int
+    created_at: int
+    status: ShardStatus = ShardStatus.WAITING
+    attempt: int = 1  # a job that failed for no fault of ours is run again under the next
+    tries: int = 0  # of creating the job of this attempt
+    refusals: int = 0  # times in a row that the provider said no
+    job: Job | None = None
+    cancel_sent_at: int | None = None
+    lease: Lease | None = None
+    epoch: int = 0
+    due_at: int | None = None
+    result: Result | None = None
+
+    def log_context(self) -> dict[str, object]:
+        return {"batch_id": self.batch, "shard_id": self.id, "shard_status": str(self.status)}
+
+
+def label(shard: Shard) -> str:
+    """The name that we give the job of this attempt, and look for before we create one: a legal Vertex label."""
+    return f"{shard.id}-a{shard.attempt}"

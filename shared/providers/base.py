@@ -1,0 +1,150 @@
+"""What a provider is to us: a codec, a client and a profile. Nobody outside its folder asks which provider it is."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.domain.batch import BatchError
+from shared.domain.errors import Transient
+from shared.domain.shard import Job
+from shared.domain.usage import Tokens
+
+__all__ = [
+    "Answer",
+    "Client",
+    "Codec",
+    "Encoded",
+    "Entry",
+    "JobMissing",
+    "JobRequest",
+    "Limits",
+    "Provider",
+    "ProviderRow",
+    "Refused",
+    "RequestLine",
+    "Unknown",
+]
+
+
+class RequestLine(msgspec.Struct, gc=False):
+    """One checked line of an input file. `body` is decoded JSON: finite numbers, no duplicate keys, depth up to 64."""
+
+    custom_id: str
+    url: str
+    body: dict[str, Any]
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """What we must remember of a line to understand its answer: one row of a shard's index."""
+
+    ordinal: int  # the line's number in the input file, from 1
+    custom_id: str
+    model: str  # as the caller wrote it: what the answer's `model` says
+    hints: dict[str, Any] | None = None  # whatever the codec wants back
+
+
+class Encoded(msgspec.Struct, gc=False):
+    """A line in the provider's own words."""
+
+    rows: bytes  # one or more rows, each ended by a newline
+    count: int = 1  # how many rows
+    hints: dict[str, Any] | None = None  # goes into the line's Entry
+    shape: dict[str, str] | None = None
+    """Path to JSON type of free-form parts, where rows of one job must agree; rows that do not go to other shards."""
+
+
+class ProviderRow(msgspec.Struct, gc=False):
+    """One row of a provider's output, understood just enough to say whose it is."""
+
+    ordinal: int
+    index: int  # of a line that became several rows: which of them, from 0
+    count: int  # … and of how many
+    content: Any  # the codec's own; goes back into `answer`
+
+
+class Answer(msgspec.Struct, gc=False):
+    """What a line gets: an OpenAI response body, or an error body with its status."""
+
+    status: int  # below 400: output file; else error file. Never 0
+    body: Any  # anything that msgspec encodes
+    request_id: str
+    tokens: Tokens | None = None  # None: nothing is billed
+    day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
+
+
+class Codec(Protocol):
+    """Pure translation. Made for one deployment and one endpoint; keeps no state between lines."""
+
+    name: str
+
+    def encode(self, line: RequestLine, ordinal: int) -> Encoded:
+        """LineError where the provider cannot do what the line asks."""
+        ...
+
+    def read(self, raw: bytes) -> ProviderRow | None:
+        """One row of the output; None where it is nobody's (no key of ours, or no JSON)."""
+        ...
+
+    def answer(self, rows: list[ProviderRow], entry: Entry) -> Answer:
+        """The answer to one line, from all of its rows in order of `index`. Never raises on what a provider wrote."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one job takes."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A job to create. `label` is our own name for it, unique to the attempt."""
+
+    label: str
+    source: str  # gs:// object of encoded rows
+    output: str  # gs:// prefix, ended by a slash
+
+
+class Refused(Exception):
+    """The provider will not run this, and asking again would not help; or so it says.
+
+    `settled` is False where time may change its mind, such as 403 just after a grant was made.
+    """
+
+    def __init__(self, error: BatchError, *, settled: bool = True) -> None:
+        super().__init__(error.message)
+        self.error, self.settled = error, settled
+
+
+class Unknown(Transient):
+    """The request may or may not have had its effect: the answer was lost. Look before doing it again."""
+
+
+class JobMissing(Exception):
+    """The provider knows no such job."""
+
+
+class Client(Protocol):
+    """I/O with the provider. Raises Refused, JobMissing, and Transient for whatever may pass (429, 5xx, silence)."""
+
+    def create_job(self, request: JobRequest) -> Job: ...
+    def find_job(self, label: str) -> Job | None: ...
+    def get_job(self, name: str) -> Job: ...
+    def cancel_job(self, name: str) -> None: ...  # asynchronous, best effort; a finished job is no error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A deployment, ready to be used."""
+
+    client: Client
+    limits: Limits
+    codec: Callable[[str], Codec | None]  # by endpoint, such as /v1/embeddings; None: not offered
+    codec_named: Callable[[str], Codec]  # by `Codec.name`, as a shard remembers it
+    predictions: Callable[[Job, Iterable[str]], list[str]]  # of the objects in its output, those with final rows
+    price_model: str  # what the price book calls the model
+    location: str  # what a regional uplift depends on

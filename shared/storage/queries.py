@@ -1,0 +1,61 @@
+"""Every query there is, and so every index: SQLite makes them from here, and Terraform is compared with this list."""
+
+from typing import Final
+
+from shared.domain.batch import Batch
+from shared.domain.files import File, Garbage, Part, Upload
+from shared.domain.messages import Created, Mark, Outbox
+from shared.domain.shard import Shard
+from shared.storage.ports import Query
+
+__all__ = [
+    "ALL",
+    "BATCHES",
+    "BATCHES_DUE",
+    "BATCHES_OF_INPUT",
+    "BATCHES_OF_OWNER",
+    "CREATED_OVER",
+    "FILES",
+    "FILES_OF_OWNER",
+    "FILES_OF_OWNER_AND_PURPOSE",
+    "FILES_OF_PURPOSE",
+    "FILES_OVER",
+    "GARBAGE_DUE",
+    "MARKS_OVER",
+    "OUTBOX_DUE",
+    "PARTS_OF_UPLOAD",
+    "SHARDS_DUE",
+    "SHARDS_OF_BATCH",
+    "UPLOADS_OVER",
+]
+
+BATCHES: Final = Query(kind=Batch, descending=True)
+BATCHES_OF_OWNER: Final = Query(kind=Batch, equal=("owner",), descending=True)
+BATCHES_OF_INPUT: Final = Query(kind=Batch, equal=("input_object", "status"))
+BATCHES_DUE: Final = Query(kind=Batch, order="due_at")
+
+FILES: Final = tuple(Query(kind=File, descending=down) for down in (False, True))
+FILES_OF_OWNER: Final = tuple(Query(kind=File, equal=("owner",), descending=down) for down in (False, True))
+FILES_OF_PURPOSE: Final = tuple(Query(kind=File, equal=("purpose",), descending=down) for down in (False, True))
+FILES_OF_OWNER_AND_PURPOSE: Final = tuple(
+    Query(kind=File, equal=("owner", "purpose"), descending=down) for down in (False, True)
+)
+FILES_OVER: Final = Query(kind=File, order="expires_at")
+
+SHARDS_OF_BATCH: Final = Query(kind=Shard, equal=("batch",), order="number")
+SHARDS_DUE: Final = Query(kind=Shard, order="due_at")
+
+PARTS_OF_UPLOAD: Final = Query(kind=Part, equal=("upload",))
+UPLOADS_OVER: Final = Query(kind=Upload, equal=("status",), order="expires_at")
+
+OUTBOX_DUE: Final = Query(kind=Outbox, order="due_at")
+GARBAGE_DUE: Final = Query(kind=Garbage, order="due_at")
+MARKS_OVER: Final = Query(kind=Mark, order="expire_at")
+CREATED_OVER: Final = Query(kind=Created, order="expire_at")
+
+ALL: Final = (
+    BATCHES, BATCHES_OF_OWNER, BATCHES_OF_INPUT, BATCHES_DUE,
+    *FILES, *FILES_OF_OWNER, *FILES_OF_PURPOSE, *FILES_OF_OWNER_AND_PURPOSE, FILES_OVER,
+    SHARDS_OF_BATCH, SHARDS_DUE, PARTS_OF_UPLOAD, UPLOADS_OVER,
+    OUTBOX_DUE, GARBAGE_DUE, MARKS_OVER, CREATED_OVER,
+)  # fmt: skip
