@@ -7,6 +7,7 @@ of the other one never costs a cold start anything.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,6 +42,10 @@ class App:
     open_provider: Callable[[Deployment, Objects], Provider]
     now: Callable[[], int] = utc_now
     _providers: dict[str, Provider] = field(default_factory=dict, repr=False)
+
+    def today(self) -> str:
+        """The date, UTC, as YYYY-MM-DD."""
+        return datetime.fromtimestamp(self.now() / 1000, UTC).date().isoformat()
 
     def provider(self, deployment: str) -> Provider:
         """The provider of a deployment, by the deployment's id; ConfigError where the configuration has none."""

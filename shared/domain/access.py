@@ -4,7 +4,7 @@ One place decides. What a caller may not see answers exactly like what never exi
 """
 
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 __all__ = ["ADMIN", "Caller", "Owned", "visible"]
 
@@ -22,7 +22,7 @@ class Caller:
         """Whether lines may name this model group."""
         return self.models is None or group in self.models
 
-    def log_context(self) -> dict[str, object]:
+    def log_context(self) -> dict[str, Any]:
         return {"owner": self.owner, "team": self.team}
 
 

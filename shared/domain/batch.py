@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from shared.domain.clock import HOUR
 from shared.domain.cost import Cost
@@ -67,6 +67,10 @@ class Counts:
             failed=self.failed + other.failed,
         )
 
+    def negated(self) -> "Counts":
+        """What takes these counts away again when it is added."""
+        return Counts(total=-self.total, completed=-self.completed, failed=-self.failed)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchError:
@@ -129,7 +133,7 @@ class Batch:
     def terminal(self) -> bool:
         return self.status in TERMINAL
 
-    def log_context(self) -> dict[str, object]:
+    def log_context(self) -> dict[str, Any]:
         return {"batch_id": self.id, "status": str(self.status)}
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Created", "Mark", "Message", "Outbox"]
+__all__ = ["Created", "Message", "Outbox"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +35,10 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A fact that has been applied. Named after the fact, never after the delivery that brought it."""
-
-    id: str
-    expire_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
     """What a `POST /v1/batches` made, found again by an idempotency key or by a retried body."""
 
     id: str
     body: str  # hash of the request body
     batch: str
-    created_at: int
     expire_at: int

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from shared.domain.batch import BatchError, Counts, Rows
 from shared.domain.cost import Cost
@@ -101,7 +101,8 @@ class Shard:
     status: ShardStatus = ShardStatus.WAITING
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt
-    refusals: int = 0  # times in a row that the provider said no
+    troubles: int = 0  # times in a row that the provider said no, or nothing
+    counted: Counts = Counts()  # what of this shard is in its batch's counts by now
     job: Job | None = None
     cancel_sent_at: int | None = None
     lease: Lease | None = None
@@ -109,7 +110,7 @@ class Shard:
     due_at: int | None = None
     result: Result | None = None
 
-    def log_context(self) -> dict[str, object]:
+    def log_context(self) -> dict[str, Any]:
         return {"batch_id": self.batch, "shard_id": self.id, "shard_status": str(self.status)}
 
 

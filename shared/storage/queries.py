@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.domain.batch import Batch
 from shared.domain.files import File, Garbage, Part, Upload
-from shared.domain.messages import Created, Mark, Outbox
+from shared.domain.messages import Created, Outbox
 from shared.domain.shard import Shard
 from shared.storage.ports import Query
 
@@ -21,7 +21,6 @@ __all__ = [
     "FILES_OF_PURPOSE",
     "FILES_OVER",
     "GARBAGE_DUE",
-    "MARKS_OVER",
     "OUTBOX_DUE",
     "PARTS_OF_UPLOAD",
     "SHARDS_DUE",
@@ -50,12 +49,11 @@ UPLOADS_OVER: Final = Query(kind=Upload, equal=("status",), order="expires_at")
 
 OUTBOX_DUE: Final = Query(kind=Outbox, order="due_at")
 GARBAGE_DUE: Final = Query(kind=Garbage, order="due_at")
-MARKS_OVER: Final = Query(kind=Mark, order="expire_at")
 CREATED_OVER: Final = Query(kind=Created, order="expire_at")
 
 ALL: Final = (
     BATCHES, BATCHES_OF_OWNER, BATCHES_OF_INPUT, BATCHES_DUE,
     *FILES, *FILES_OF_OWNER, *FILES_OF_PURPOSE, *FILES_OF_OWNER_AND_PURPOSE, FILES_OVER,
     SHARDS_OF_BATCH, SHARDS_DUE, PARTS_OF_UPLOAD, UPLOADS_OVER,
-    OUTBOX_DUE, GARBAGE_DUE, MARKS_OVER, CREATED_OVER,
+    OUTBOX_DUE, GARBAGE_DUE, CREATED_OVER,
 )  # fmt: skip

@@ -1,0 +1,50 @@
+"""JSON as strictly as money and access need it: finite, shallow, valid UTF-8, and no key twice.
+
+No parser sees a repeated key: `{"model": "allowed", "model": "forbidden"}` passes a check that reads the first and
+runs the last. So it is refused, and what leaves for a provider is always encoded anew from what was checked.
+"""
+
+import json
+import re
+from typing import Final
+
+__all__ = ["DEEPEST", "NotJson", "refuse_depth", "refuse_repeated_keys"]
+
+DEEPEST: Final = 64
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
+
+
+class NotJson(ValueError):
+    """The text is not the JSON we accept; the message says why, without quoting it."""
+
+
+def refuse_depth(raw: bytes) -> None:
+    """NotJson where objects and arrays nest deeper than DEEPEST. `raw` is known to be valid JSON."""
+    if raw.count(b"{") + raw.count(b"[") <= DEEPEST:  # so few cannot be deeper than their number
+        return
+    depth = 0
+    for bracket in _STRINGS.sub(b"", raw).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"{[" else -1
+        if depth > DEEPEST:
+            raise NotJson(f"objects and arrays nest deeper than {DEEPEST} levels")
+
+
+class _Repeated(Exception):
+    """Some object has a key twice."""
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise _Repeated
+
+
+_scan = json.JSONDecoder(object_pairs_hook=_distinct).decode
+
+
+def refuse_repeated_keys(raw: bytes) -> None:
+    """NotJson where an object, at any depth, has a key twice. `raw` is known to be valid JSON."""
+    try:
+        _scan(raw.decode())
+    except _Repeated:
+        raise NotJson("a key appears twice in one object") from None

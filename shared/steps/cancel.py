@@ -1,0 +1,101 @@
+"""cancel: wind a batch up early, because its caller or its time says so. What finished is kept.
+
+The batch is marked first; this step then tells every shard, and the way through check, collect and finish is the usual.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from shared.app import App
+from shared.domain.batch import Batch, Ending, Status, advance
+from shared.domain.clock import SECOND
+from shared.domain.errors import Conflict, NotFound
+from shared.domain.shard import Shard, ShardStatus
+from shared.log import log
+from shared.steps.commit import Turn, commit
+from shared.steps.create import LOOK_AGAIN
+from shared.steps.finish import shards_of, throw_away
+
+__all__ = ["cancel", "expire", "request_cancel"]
+
+
+def request_cancel(app: App, batch_id: str) -> Batch:
+    """Mark a batch as cancelling. Again is the same as once; Conflict where it has ended otherwise."""
+
+    def body(turn: Turn) -> Batch:
+        batch = turn.get(Batch, batch_id)
+        if batch is None:
+            raise NotFound(f"No batch found with id '{batch_id}'.")
+        if batch.status in {Status.CANCELLING, Status.CANCELLED}:
+            return batch
+        if batch.terminal:
+            raise Conflict(f"Cannot cancel a batch with status '{batch.status}'.")
+        batch = replace(
+            advance(batch, Status.CANCELLING, at=turn.now), ending=Ending.CANCELLED, due_at=turn.now + LOOK_AGAIN
+        )
+        turn.put(batch)
+        turn.send("cancel", batch=batch.id)
+        return batch
+
+    batch = commit(app, body)
+    log("batch_moved", **batch.log_context())
+    return batch
+
+
+def expire(app: App, batch_id: str) -> None:
+    """The time of a batch is over. What has not been started never will be; what runs is told to stop."""
+
+    def body(turn: Turn) -> Batch | None:
+        batch = turn.get(Batch, batch_id)
+        if batch is None or batch.expires_at > turn.now or batch.ending is not None:
+            return None
+        if batch.status is Status.VALIDATING:
+            batch = advance(batch, Status.EXPIRED, at=turn.now)
+            throw_away(app, turn, batch)
+        elif batch.status is Status.IN_PROGRESS:
+            batch = replace(batch, ending=Ending.EXPIRED, due_at=turn.now + LOOK_AGAIN)
+            turn.send("cancel", batch=batch.id)
+        else:
+            return None
+        turn.put(batch)
+        return batch
+
+    batch = commit(app, body)
+    if batch is not None:
+        log("batch_expiring", **batch.log_context())
+
+
+def cancel(app: App, batch_id: str) -> None:
+    """Tell each shard of a batch that is being wound up."""
+    batch = app.documents.get(Batch, batch_id)
+    if batch is None or batch.terminal or batch.ending is None:
+        return
+    if Status.IN_PROGRESS not in batch.stamps:
+        _end_unprepared(app, batch_id)
+        return
+    for shard in shards_of(app, batch):
+        commit(app, partial(_tell, shard.id))
+
+
+def _end_unprepared(app: App, batch_id: str) -> None:
+    """No line has been looked at yet, so there is nothing to wait for, and there are no files."""
+
+    def body(turn: Turn) -> None:
+        batch = turn.get(Batch, batch_id)
+        if batch is None or batch.status is not Status.CANCELLING:
+            return
+        turn.put(advance(batch, Status.CANCELLED, at=turn.now))
+        throw_away(app, turn, batch)
+
+    commit(app, body)
+
+
+def _tell(shard_id: str, turn: Turn) -> None:
+    """Waiting shards are looked after by `submit`, which knows whether a job was made; running ones by `check`."""
+    shard = turn.get(Shard, shard_id)
+    if shard is None:
+        return
+    step = {ShardStatus.WAITING: "submit", ShardStatus.RUNNING: "check", ShardStatus.ENDED: "collect"}
+    if shard.status in step:
+        turn.put(replace(shard, due_at=turn.now + 5 * SECOND))
+        turn.send(step[shard.status], shard=shard.id)

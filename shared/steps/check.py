@@ -1,0 +1,164 @@
+"""check(shard): ask the provider how its job stands. Whoever sent us here only gave a hint.
+
+No lease: reading twice does no harm, and every change is made only to a shard that still runs the job that was read.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from shared.app import App
+from shared.domain import layout
+from shared.domain.batch import Batch, Counts, Status
+from shared.domain.clock import MINUTE, SECOND
+from shared.domain.errors import Transient
+from shared.domain.shard import Job, JobState, Shard, ShardStatus, move_to
+from shared.log import log
+from shared.providers.base import JobMissing, Refused
+from shared.steps.commit import Turn, commit
+from shared.steps.create import LOOK_AGAIN
+from shared.steps.submit import end, patience
+
+__all__ = ["check"]
+
+_MOST_ATTEMPTS: Final = 3  # of running a job that failed for no fault of its lines
+_GONE_AFTER: Final = 3  # answers in a row that there is no such job
+_CANCEL_AGAIN: Final = MINUTE
+_CANCEL_WAIT: Final = 10 * MINUTE  # OpenAI: a cancelled batch is `cancelled` within ten minutes
+
+
+def check(app: App, shard_id: str) -> None:
+    """Move a running shard to ended when its job is over; else bring its batch's counts up to date."""
+    shard = app.documents.get(Shard, shard_id)
+    if shard is None or shard.status is not ShardStatus.RUNNING or shard.job is None:
+        return
+    last: Job = shard.job
+    batch = app.documents.get(Batch, shard.batch)
+    if batch is None:
+        return
+    client, unwanted = app.provider(shard.deployment).client, batch.ending is not None or batch.terminal
+    try:
+        job = client.get_job(last.name)
+        if not job.state.terminal and unwanted and _cancel_due(shard, app.now()):
+            client.cancel_job(job.name)
+            shard = replace(shard, cancel_sent_at=app.now())
+    except JobMissing:
+        if shard.troubles < _GONE_AFTER:
+            _wait(app, shard, "the provider does not know the job")
+            return
+        job = replace(last, state=JobState.FAILED)
+    except (Transient, Refused) as trouble:
+        _wait(app, shard, str(trouble))
+        return
+    if job.state.terminal:
+        _ended(app, shard, batch, job)
+    elif unwanted and _overdue(batch, app.now()):
+        log("cancel_overdue", severity="WARNING", **shard.log_context())
+        _ended(app, shard, batch, job)
+    else:
+        _still_running(app, shard, job)
+
+
+def _cancel_due(shard: Shard, now: int) -> bool:
+    return shard.cancel_sent_at is None or now - shard.cancel_sent_at >= _CANCEL_AGAIN
+
+
+def _overdue(batch: Batch, now: int) -> bool:
+    since = batch.stamps.get(Status.CANCELLING, batch.expires_at)
+    return now - since >= _CANCEL_WAIT
+
+
+def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
+    again = (
+        job.state is JobState.FAILED
+        and job.retryable
+        and batch.ending is None
+        and not batch.terminal
+        and seen.attempt < _MOST_ATTEMPTS
+        and not _predictions(app, seen, job)
+    )
+
+    def body(turn: Turn) -> Shard | None:
+        shard = _unchanged(turn, seen)
+        if shard is None:
+            return None
+        if again:
+            turn.put(
+                replace(
+                    shard,
+                    status=move_to(shard, ShardStatus.WAITING),
+                    attempt=shard.attempt + 1,
+                    tries=0,
+                    troubles=0,
+                    job=None,
+                    due_at=turn.now + LOOK_AGAIN,
+                )
+            )
+            turn.send("submit", shard=shard.id)
+        else:
+            end(turn, shard, job)
+        return shard
+
+    if commit(app, body) is not None:
+        error = job.error.code if job.error else None
+        log("job_ended", **seen.log_context(), state=str(job.state), error=error, again=again)
+
+
+def _predictions(app: App, shard: Shard, job: Job) -> list[str]:
+    output = layout.shard_output(app.work_bucket, shard.batch, shard.number, shard.attempt)
+    return app.provider(shard.deployment).predictions(job, (stat.name for stat in app.objects.list(output)))
+
+
+def _still_running(app: App, seen: Shard, job: Job) -> None:
+    counted = _live(seen, job)
+
+    def body(turn: Turn) -> None:
+        shard = _unchanged(turn, seen)
+        batch = turn.get(Batch, seen.batch)
+        if shard is None or batch is None:
+            return
+        if counted != shard.counted and not batch.terminal:
+            turn.put(replace(batch, counts=batch.counts + counted + shard.counted.negated()))
+        turn.put(
+            replace(
+                shard,
+                job=job,
+                counted=counted,
+                cancel_sent_at=seen.cancel_sent_at,
+                troubles=0,
+                due_at=turn.now + _interval(turn.now - shard.created_at),
+            )
+        )
+
+    commit(app, body)
+
+
+def _live(shard: Shard, job: Job) -> Counts:
+    """Lines done so far as far as the provider tells; never less than before, never more than there are."""
+    completed = max(shard.counted.completed, (job.completed or 0) * shard.lines // max(shard.rows, 1))
+    failed = max(shard.counted.failed, (job.failed or 0) * shard.lines // max(shard.rows, 1))
+    completed = min(completed, shard.lines)
+    return Counts(completed=completed, failed=min(failed, shard.lines - completed))
+
+
+def _interval(age: int) -> int:
+    """How long until the next look: a tenth of the shard's age, from a second to a minute."""
+    return max(SECOND, min(MINUTE, age // 10))
+
+
+def _wait(app: App, seen: Shard, reason: str) -> None:
+    def body(turn: Turn) -> None:
+        shard = _unchanged(turn, seen)
+        if shard is not None:
+            troubles = shard.troubles + 1
+            turn.put(replace(shard, troubles=troubles, due_at=turn.now + patience(troubles)))
+
+    commit(app, body)
+    log("check_postponed", severity="WARNING", **seen.log_context(), reason=reason)
+
+
+def _unchanged(turn: Turn, seen: Shard) -> Shard | None:
+    """The shard, if it still runs the job that we asked about."""
+    shard = turn.get(Shard, seen.id)
+    if shard is None or shard.status is not ShardStatus.RUNNING or shard.attempt != seen.attempt:
+        return None
+    return shard

@@ -1,0 +1,131 @@
+"""One worker at a time on a batch or a shard, and nobody for ever. See domain/lease.py for the picture."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Generic, TypeVar
+from uuid import uuid4
+
+from shared.app import App
+from shared.domain.batch import Batch
+from shared.domain.errors import Transient
+from shared.domain.lease import LEASE, RENEW_AFTER, Lease
+from shared.domain.shard import Shard
+from shared.log import log
+from shared.steps.commit import Turn
+from shared.storage.ports import Transaction
+
+__all__ = ["Busy", "Held", "LeaseLost", "claim"]
+
+R = TypeVar("R", Batch, Shard)
+
+
+class Busy(Transient):
+    """Somebody else works on this right now. If that somebody has died, a later delivery takes over."""
+
+
+class LeaseLost(Exception):
+    """We were presumed dead, or the work is no longer wanted: whatever we still have to say does not count."""
+
+
+class Held(Generic[R]):
+    """A record that is ours for a while."""
+
+    def __init__(self, app: App, record: R, worker: str, wanted: Callable[[R], bool]) -> None:
+        self._app = app
+        self._worker = worker
+        self._wanted: Callable[[R], bool] = wanted
+        self._renewed = app.now()
+        self.record: R = record
+        self.settled = False
+
+    def current(self, turn: Turn) -> R:
+        """The record as it is now, inside the transaction that is to end the work. LeaseLost if it is not ours."""
+        record = self._ours(turn.tx)
+        if record is None:
+            raise LeaseLost(self.record.id)
+        self.settled = True
+        return record
+
+    def beat(self) -> None:
+        """To be called often by long work: keeps the lease, and stops work that nobody wants any more."""
+        now = self._app.now()
+        if now - self._renewed < RENEW_AFTER:
+            return
+
+        def renew(tx: Transaction) -> bool:
+            record = self._ours(tx)
+            if record is None or not self._wanted(record):
+                return False
+            tx.put(replace(record, lease=Lease(owner=self._worker, until=now + LEASE), due_at=now + LEASE))
+            return True
+
+        if not self._app.documents.transact(renew):
+            raise LeaseLost(self.record.id)
+        self._renewed = now
+
+    def release(self) -> None:
+        """Let the next one in at once, instead of after the lease."""
+        try:
+            self._app.documents.transact(self._free)
+        except Transient as error:
+            log("release_failed", severity="WARNING", **self.record.log_context(), reason=str(error))
+
+    def _free(self, tx: Transaction) -> None:
+        record = self._ours(tx)
+        if record is not None:
+            tx.put(replace(record, lease=None))
+
+    def _ours(self, tx: Transaction) -> R | None:
+        kind: type[R] = type(self.record)
+        record = tx.get(kind, self.record.id)
+        if record is None or record.lease is None or record.lease.owner != self._worker:
+            return None
+        return record
+
+
+@contextmanager
+def claim(
+    app: App,
+    kind: type[R],
+    id: str,
+    *,
+    wanted: Callable[[R], bool],
+    change: Callable[[R], R] | None = None,
+) -> Iterator[Held[R] | None]:
+    """Hold the record while the block runs; None where there is nothing to do. Busy while another holds it.
+
+    `change` is applied as the lease is taken. An exception gives the lease back; LeaseLost ends the block in silence.
+    """
+    worker = uuid4().hex
+
+    def take(tx: Transaction) -> R | None:
+        record = tx.get(kind, id)
+        if record is None or not wanted(record):
+            return None
+        now = app.now()
+        if record.lease is not None and not record.lease.open_to(worker, now):
+            raise Busy(f"{id} is being worked on")
+        until = now + LEASE
+        taken = replace(
+            record if change is None else change(record),
+            lease=Lease(owner=worker, until=until),
+            epoch=record.epoch + 1,
+            due_at=until,
+        )
+        tx.put(taken)
+        return taken
+
+    taken = app.documents.transact(take)
+    if taken is None:
+        yield None
+        return
+    held = Held(app, taken, worker, wanted)
+    try:
+        yield held
+    except LeaseLost:
+        log("lease_lost", severity="WARNING", **taken.log_context())
+        held.settled = True
+    finally:
+        if not held.settled:
+            held.release()

@@ -1,0 +1,94 @@
+"""A batch comes into being: the batch, its first message and the memory of the request are one transaction.
+
+Nothing of the input is looked at here, and an unknown file is no error: as at OpenAI, the batch is there at once and
+fails a moment later.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.app import App
+from shared.domain.access import Caller, visible
+from shared.domain.batch import Batch, window
+from shared.domain.clock import DAY, MINUTE, SECOND
+from shared.domain.errors import BadRequest
+from shared.domain.files import File, live
+from shared.domain.ids import derived, new_batch_id
+from shared.domain.messages import Created
+from shared.log import log
+from shared.steps.commit import Turn, commit
+
+__all__ = ["LOOK_AGAIN", "NewBatch", "create"]
+
+LOOK_AGAIN: Final = 30 * SECOND  # when `sweep` looks at a batch that should have been moved by a message
+_KEY_LIFE: Final = DAY
+_RETRY_LIFE: Final = 10 * MINUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatch:
+    """What a caller asks for, already checked."""
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    metadata: dict[str, str] | None = None
+    output_life: int | None = None  # milliseconds the output files live; None: as long as OpenAI's
+
+
+def create(
+    app: App, caller: Caller, request: NewBatch, *, body_hash: str, idempotency_key: str | None, retried: bool
+) -> Batch:
+    """The batch for this request: a new one, or the one that the same request made before.
+
+    The same request is one with the same `Idempotency-Key` (for a day; BadRequest `idempotency_error` if its body
+    differs), or one that the SDK says is a retry (`retried`), of the same caller and body, within ten minutes.
+    """
+    by_key = derived("key", caller.owner, idempotency_key) if idempotency_key is not None else None
+    by_body = derived("body", caller.owner, body_hash)
+    batch_id = new_batch_id()
+    time = window(request.completion_window)
+    if time is None:
+        raise BadRequest(
+            f"completion_window {request.completion_window!r} is not supported.", param="completion_window"
+        )
+
+    def body(turn: Turn) -> Batch:
+        memory = turn.get(Created, by_key) if by_key else None
+        recent = turn.get(Created, by_body)
+        file = live(visible(caller, turn.get(File, request.input_file_id)), turn.now)
+        if memory is not None and memory.expire_at > turn.now and memory.body != body_hash:
+            raise BadRequest(
+                "This Idempotency-Key was used with another request body. Use a new key for a new request.",
+                code="idempotency_error",
+            )
+        if memory is None and retried:
+            memory = recent
+        if memory is not None and memory.expire_at > turn.now:
+            before = turn.get(Batch, memory.batch)
+            if before is not None:
+                return before
+        batch = Batch(
+            id=batch_id,
+            owner=caller.owner,
+            team=caller.team,
+            endpoint=request.endpoint,
+            completion_window=request.completion_window,
+            input_file_id=request.input_file_id,
+            input_object=file.object if file else None,
+            created_at=turn.now,
+            expires_at=turn.now + time,
+            metadata=request.metadata,
+            output_life=request.output_life,
+            due_at=turn.now + LOOK_AGAIN,
+        )
+        turn.add(batch)
+        for name, life in ((by_key, _KEY_LIFE), (by_body, _RETRY_LIFE)):
+            if name is not None:
+                turn.put(Created(id=name, body=body_hash, batch=batch.id, expire_at=turn.now + life))
+        turn.send("prepare", batch=batch.id)
+        return batch
+
+    batch = commit(app, body)
+    log("batch_created" if batch.id == batch_id else "batch_repeated", **batch.log_context())
+    return batch

@@ -1,0 +1,230 @@
+"""prepare(batch): one streaming pass over the input. Parse, check, split into shards, encode for their providers.
+
+A line that is no line of this batch fails the whole batch, with its number; all of them are reported together. A line
+that its provider could not run becomes a row of the error file, and the others run.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shared.app import App
+from shared.domain import layout
+from shared.domain.batch import Batch, BatchError, Counts, Rows, Status, advance
+from shared.domain.shard import Shard
+from shared.lines.errors import InvalidLine, LineError
+from shared.lines.parse import Parser, too_long
+from shared.lines.read import chunks_of, lines_of
+from shared.lines.rows import refused, row_id
+from shared.lines.unique import CustomIds, Repeats
+from shared.log import log
+from shared.steps.claim import Held, claim
+from shared.steps.commit import Turn, commit
+from shared.steps.create import LOOK_AGAIN
+from shared.steps.finish import finalizing, throw_away
+from shared.steps.parts import Buffers
+from shared.steps.split import Splitter
+from shared.storage.ports import ObjectMissing
+
+__all__ = ["MOST_ERRORS", "prepare"]
+
+MOST_ERRORS: Final = 100
+_BEAT: Final = 1024  # lines between two looks at the clock
+
+_NO_FILE: Final = "Cannot find file {id}, or organization does not have access to it."
+_EMPTY: Final = "The input file is empty. Please ensure that the batch contains at least one request."
+_REPEATED: Final = (
+    "The custom_id for this request is a duplicate of another request. "
+    "The custom_id parameter must be unique for each request in a batch."
+)
+
+
+def prepare(app: App, batch_id: str) -> None:
+    """Move a batch from validating to in_progress, or to failed with its errors."""
+    with claim(app, Batch, batch_id, wanted=_wanted) as held:
+        if held is None:
+            return
+        try:
+            found = _read(app, held)
+        except ObjectMissing:
+            found = Problems.one("invalid_request", _NO_FILE.format(id=held.record.input_file_id), "file_id")
+        if isinstance(found, Problems):
+            _fail(app, held, found)
+        else:
+            _start(app, held, found)
+
+
+def _wanted(batch: Batch) -> bool:
+    return batch.status is Status.VALIDATING
+
+
+class Problems:
+    """What is wrong with a file: the first hundred by line, and how many more there are."""
+
+    def __init__(self) -> None:
+        self.first: list[BatchError] = []
+        self.count = 0
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def add(self, line: int, error: InvalidLine) -> None:
+        self.count += 1
+        if len(self.first) < MOST_ERRORS:
+            code = error.code or "invalid_request"
+            self.first.append(BatchError(code=code, message=error.message, param=error.param, line=line))
+
+    @classmethod
+    def one(cls, code: str, message: str, param: str | None = None) -> "Problems":
+        """Something wrong with the file as a whole."""
+        problems = cls()
+        problems.count = 1
+        problems.first = [BatchError(code=code, message=message, param=param)]
+        return problems
+
+    def absorb(self, other: "Problems") -> None:
+        """Take the other's problems too, in order of lines."""
+        self.count += other.count
+        ordered = heapq.merge(self.first, other.first, key=lambda error: error.line or 0)
+        self.first = list(ordered)[:MOST_ERRORS]
+
+    def report(self) -> tuple[BatchError, ...]:
+        """At most a hundred errors, and one more that counts the rest."""
+        if self.count <= len(self.first):
+            return tuple(self.first)
+        rest = f"{self.count - len(self.first):,} more errors were found; the first {MOST_ERRORS} are listed."
+        return (*self.first, BatchError(code="too_many_errors", message=rest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a pass over a sound input found and wrote."""
+
+    shards: list[Shard]
+    refused: Rows
+    lines: int
+    refusals: int
+    model: str | None
+
+
+class _Pass:
+    """One pass over the input, line by line."""
+
+    def __init__(self, app: App, held: Held[Batch]) -> None:
+        batch = held.record
+        self._batch, self._limits = batch, app.config.limits
+        buffers = Buffers(app.objects, held.beat)
+        self._prefix = layout.rows_prefix(app.data_bucket, batch.id, "prepare", batch.epoch)
+        self._row_prefix = row_id(batch.id)
+        self._errors = buffers.parts(self._prefix, "errors")
+        self._splitter = Splitter(app, batch, buffers)
+        self._parser = Parser(batch.endpoint)
+        self.ids = CustomIds()
+        self.problems = Problems()
+        self.lines = self.refusals = 0
+
+    def read(self, number: int, raw: bytes | None) -> None:
+        """One line: into a shard, into the error file, or among the problems."""
+        self.lines += 1
+        try:
+            if raw is None:
+                raise too_long(self._limits.line_bytes)
+            line = self._parser.parse(raw)
+            self.ids.add(line.custom_id)
+            route = self._splitter.route(line)
+        except InvalidLine as error:
+            self.problems.add(number, error)
+            return
+        if self.problems:  # nothing of this file will run
+            return
+        try:
+            self._splitter.add(number, line, route)
+        except LineError as error:
+            self.refusals += 1
+            self._errors.add(refused(self._row_prefix, number, line.custom_id, error))
+
+    def draft(self) -> Draft:
+        """What came of it, all of it written."""
+        return Draft(
+            shards=self._splitter.close(),
+            refused=Rows(prefix=self._prefix, error_parts=self._errors.close()),
+            lines=self.lines,
+            refusals=self.refusals,
+            model=self._splitter.only_model(),
+        )
+
+
+def _read(app: App, held: Held[Batch]) -> Draft | Problems:
+    """The draft of a sound file, or what is wrong with it."""
+    work, most = _Pass(app, held), app.config.limits.lines_per_batch
+    for number, raw in _lines(app, held.record):
+        if number & (_BEAT - 1) == 0:
+            held.beat()
+        work.read(number, raw)
+        if work.lines > most:
+            return Problems.one("too_many_tasks", f"The input file has too many lines: a batch may have {most:,}.")
+    if work.lines == 0:
+        return Problems.one("empty_file", _EMPTY)
+    if (repeats := work.ids.repeats()) is not None:
+        work.problems.absorb(_repeated(app, held, repeats))
+    return work.problems or work.draft()
+
+
+def _lines(app: App, batch: Batch) -> Iterator[tuple[int, bytes | None]]:
+    if batch.input_object is None:
+        raise ObjectMissing(batch.input_file_id)
+    with app.objects.open(batch.input_object) as stream:
+        yield from lines_of(chunks_of(stream), longest=app.config.limits.line_bytes)
+
+
+def _repeated(app: App, held: Held[Batch], repeats: Repeats) -> Problems:
+    """A second pass, for the numbers of the lines that repeat a custom_id."""
+    problems = Problems()
+    parser = Parser(held.record.endpoint)
+    for number, raw in _lines(app, held.record):
+        if number & (_BEAT - 1) == 0:
+            held.beat()
+        try:
+            custom_id = parser.parse(raw).custom_id if raw is not None else None
+        except InvalidLine:
+            continue
+        if custom_id is not None and repeats.is_repeat(custom_id):
+            problems.add(number, InvalidLine("duplicate_custom_id", _REPEATED, "custom_id"))
+    return problems
+
+
+def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
+    def body(turn: Turn) -> Batch:
+        batch = advance(held.current(turn), Status.FAILED, at=turn.now)
+        batch = replace(batch, errors=problems.report())
+        turn.put(batch)
+        throw_away(app, turn, batch)
+        return batch
+
+    log("batch_moved", **commit(app, body).log_context(), errors=problems.count)
+
+
+def _start(app: App, held: Held[Batch], draft: Draft) -> None:
+    def body(turn: Turn) -> Batch:
+        batch = advance(held.current(turn), Status.IN_PROGRESS, at=turn.now)
+        batch = replace(
+            batch,
+            model=draft.model,
+            counts=Counts(total=draft.lines, failed=draft.refusals),
+            refused=draft.refused,
+            shards=len(draft.shards),
+            open_shards=len(draft.shards),
+            lease=None,
+            due_at=batch.expires_at,
+        )
+        for shard in draft.shards:
+            turn.add(replace(shard, due_at=turn.now + LOOK_AGAIN))
+            turn.send("submit", shard=shard.id)
+        if not draft.shards:
+            batch = finalizing(turn, batch)
+        turn.put(batch)
+        return batch
+
+    batch = commit(app, body)
+    log("batch_moved", **batch.log_context(), lines=draft.lines, refused=draft.refusals, shards=batch.shards)

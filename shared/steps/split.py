@@ -1,0 +1,166 @@
+"""Lines to shards: which deployment runs a line, and with which others it may share a job.
+
+One job has one model, a most of rows and of bytes, and one type for each path of free-form JSON. Lines that do not fit
+an open shard open another one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from shared.app import App
+from shared.config import Deployment
+from shared.domain import layout
+from shared.domain.batch import Batch
+from shared.domain.shard import Shard
+from shared.lines.errors import InvalidLine, LineError
+from shared.providers.base import Codec, Encoded, Entry, Limits, RequestLine
+from shared.steps.parts import Buffers, Parts
+
+__all__ = ["Route", "Splitter"]
+
+_MOST_LANES: Final = 8  # jobs that run side by side because their lines' free-form JSON cannot share one
+_INDEX_BYTES: Final = 32 * 2**20  # `collect` holds a shard's index in memory
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where lines of one model go."""
+
+    deployment: Deployment
+    codec: Codec
+    limits: Limits
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A shard that is being written."""
+
+    number: int
+    route: Route
+    rows: Parts
+    index: Parts
+    shape: dict[str, str]
+    line_count: int = 0
+    row_count: int = 0
+
+    def full(self, more: Encoded) -> bool:
+        limits = self.route.limits
+        return (
+            self.row_count + more.count > limits.rows
+            or self.rows.size + len(more.rows) > limits.bytes
+            or self.index.size > _INDEX_BYTES
+        )
+
+    def agrees(self, shape: dict[str, str]) -> bool:
+        known = self.shape.get
+        return all(known(path, kind) == kind for path, kind in shape.items())
+
+
+class Splitter:
+    """Takes the lines of one batch in order; leaves shards."""
+
+    def __init__(self, app: App, batch: Batch, buffers: Buffers) -> None:
+        self._app, self._batch, self._buffers = app, batch, buffers
+        self._routes: dict[str, Route | InvalidLine] = {}
+        self._lanes: dict[tuple[str, str], list[_Lane]] = {}
+        self._done: list[Shard] = []
+        self._opened = 0
+
+    def route(self, line: RequestLine) -> Route:
+        """Where the line's model runs; InvalidLine where it does not."""
+        model = line.body["model"]
+        route = self._routes.get(model)
+        if route is None:
+            route = self._routes[model] = self._find(model)
+        if isinstance(route, InvalidLine):
+            raise route
+        return route
+
+    def add(self, ordinal: int, line: RequestLine, route: Route) -> None:
+        """Encode the line into a shard; LineError where it cannot be run."""
+        encoded = route.codec.encode(line, ordinal)
+        lane = self._lane(route, encoded)
+        lane.rows.add(encoded.rows)
+        lane.index.add(_encode(Entry(ordinal, line.custom_id, line.body["model"], encoded.hints)) + b"\n")
+        lane.line_count += 1
+        lane.row_count += encoded.count
+
+    def close(self) -> list[Shard]:
+        """Write what is left. The shards, waiting to be submitted."""
+        for lanes in self._lanes.values():
+            for lane in lanes:
+                self._finish(lane)
+        self._lanes.clear()
+        return sorted(self._done, key=lambda shard: shard.number)
+
+    def only_model(self) -> str | None:
+        """The model of all lines, as callers wrote it; None where there are several."""
+        return next(iter(self._routes)) if len(self._routes) == 1 else None
+
+    def _find(self, model: str) -> Route | InvalidLine:
+        config = self._app.config
+        group = config.group_of(model)
+        if group is None:
+            return InvalidLine(
+                "model_not_found", f"The provided model '{model[:64]}' is not supported by the Batch API.", "body.model"
+            )
+        choices = config.deployments_of(group)
+        deployment = choices[int(self._batch.id[-8:], 16) % len(choices)]
+        provider = self._app.provider(deployment.id)
+        codec = provider.codec(self._batch.endpoint)
+        if codec is None:
+            return InvalidLine(
+                "invalid_request", f"The model '{group}' does not run {self._batch.endpoint} here.", "url"
+            )
+        return Route(deployment, codec, provider.limits)
+
+    def _lane(self, route: Route, encoded: Encoded) -> _Lane:
+        lanes = self._lanes.setdefault((route.deployment.id, route.codec.name), [])
+        for position, lane in enumerate(lanes):
+            if encoded.shape is not None and not lane.agrees(encoded.shape):
+                continue
+            if lane.full(encoded):
+                self._finish(lane)
+                lane = lanes[position] = self._open(route)  # noqa: PLW2901
+            if encoded.shape is not None:
+                lane.shape.update(encoded.shape)
+            return lane
+        if len(lanes) == _MOST_LANES:
+            raise LineError(
+                "conflicting_types",
+                "The free-form JSON of this line (tool arguments, function results or schemas) has other types at the "
+                "same paths than the lines before it, in too many ways for one batch. Put it into a batch of its own.",
+            )
+        lanes.append(self._open(route))
+        if encoded.shape is not None:
+            lanes[-1].shape.update(encoded.shape)
+        return lanes[-1]
+
+    def _open(self, route: Route) -> _Lane:
+        self._opened += 1
+        folder = layout.shard_folder(self._app.work_bucket, self._batch.id, self._opened, self._batch.epoch)
+        rows, index = self._buffers.parts(folder, "lines"), self._buffers.parts(folder, "index")
+        return _Lane(self._opened, route, rows, index, {})
+
+    def _finish(self, lane: _Lane) -> None:
+        deployment = lane.route.deployment
+        self._done.append(
+            Shard(
+                id=layout.shard_id(self._batch.id, lane.number),
+                batch=self._batch.id,
+                number=lane.number,
+                group=deployment.group,
+                deployment=deployment.id,
+                codec=lane.route.codec.name,
+                source=lane.rows.join(),
+                index=lane.index.join(),
+                lines=lane.line_count,
+                rows=lane.row_count,
+                bytes=lane.rows.size,
+                created_at=self._app.now(),
+            )
+        )

@@ -1,0 +1,144 @@
+"""sweep: every minute, look for what was lost, late or forgotten. The only thing that survives lost messages.
+
+Each record that still has to move knows when it must be looked at (`due_at`); a sweep asks for those that are due and
+sends the message again that should have moved them. One record's trouble does not stop the others.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from shared.app import App
+from shared.domain.batch import Batch, Status
+from shared.domain.clock import SECOND
+from shared.domain.errors import Transient
+from shared.domain.files import Garbage, Upload, UploadStatus
+from shared.domain.messages import Created, Message, Outbox
+from shared.domain.shard import Shard, ShardStatus
+from shared.log import log
+from shared.steps.cancel import expire
+from shared.steps.commit import dispatch
+from shared.steps.create import LOOK_AGAIN
+from shared.steps.files import delete_file, discard_parts
+from shared.storage.ports import Query, Record, Transaction
+from shared.storage.queries import (
+    BATCHES_DUE,
+    BATCHES_OF_INPUT,
+    CREATED_OVER,
+    FILES_OVER,
+    GARBAGE_DUE,
+    OUTBOX_DUE,
+    SHARDS_DUE,
+    UPLOADS_OVER,
+)
+
+__all__ = ["sweep"]
+
+_PAGE: Final = 100
+_MOST_PAGES: Final = 20  # a sweep is short; the next one goes on
+_SHARD_STEP: Final = {ShardStatus.WAITING: "submit", ShardStatus.RUNNING: "check", ShardStatus.ENDED: "collect"}
+
+
+def sweep(app: App) -> None:
+    """Look once at everything that is due."""
+    found = {
+        "outbox": _each(app, OUTBOX_DUE, _send_again),
+        "batches": _each(app, BATCHES_DUE, _move_batch),
+        "shards": _each(app, SHARDS_DUE, _move_shard),
+        "uploads": _each(app, UPLOADS_OVER, _expire_upload, UploadStatus.PENDING),
+        "files": _each(app, FILES_OVER, delete_file),
+        "garbage": _each(app, GARBAGE_DUE, _delete),
+        "created": _each(app, CREATED_OVER, _forget),
+    }
+    log("sweep_done", severity="INFO" if any(found.values()) else "DEBUG", **found)
+
+
+def _each(app: App, query: Query, act: Callable[[App, Any], None], *values: object) -> int:
+    """Act on every record that is due now; how many there were."""
+    count = 0
+    for record in _due(app, query, *values):
+        count += 1
+        try:
+            act(app, record)
+        except Transient as error:
+            log("sweep_postponed", severity="WARNING", record=record.id, reason=str(error))
+        except Exception as error:  # noqa: BLE001  # one record must not hide the others from the sweep
+            log("sweep_failed", severity="ERROR", record=record.id, reason=f"{type(error).__name__}: {error}")
+    return count
+
+
+def _due(app: App, query: Query, *values: object) -> Iterator[Any]:
+    last: Record | None = None
+    now = app.now()
+    for _ in range(_MOST_PAGES):
+        page = app.documents.query(query, *values, at_most=now, after=last, limit=_PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        last = page[-1]
+
+
+def _send_again(app: App, row: Outbox) -> None:
+    dispatch(app, [row])
+
+
+def _move_batch(app: App, batch: Batch) -> None:
+    """Resend the message that should have moved a batch, or end it where its time is over."""
+    now = app.now()
+    if batch.ending is None and batch.expires_at <= now and batch.status is not Status.FINALIZING:
+        expire(app, batch.id)
+        return
+    if batch.output_file_id is not None:
+        step = "finish"
+    elif batch.ending is not None:
+        step = "cancel"
+    else:
+        step = "prepare"
+    _postpone(app, Batch, batch)
+    app.bus.publish([Message(step=step, batch=batch.id)])
+
+
+def _move_shard(app: App, shard: Shard) -> None:
+    _postpone(app, Shard, shard)
+    app.bus.publish([Message(step=_SHARD_STEP[shard.status], shard=shard.id)])
+
+
+def _postpone(app: App, kind: type[Any], seen: Batch | Shard) -> None:
+    """Do not send the same message with every sweep: the step itself says when it wants to be looked at again."""
+
+    def body(tx: Transaction) -> None:
+        record = tx.get(kind, seen.id)
+        if record is not None and record.due_at == seen.due_at:
+            tx.put(replace(record, due_at=app.now() + LOOK_AGAIN))
+
+    app.documents.transact(body)
+
+
+def _expire_upload(app: App, upload: Upload) -> None:
+    def body(tx: Transaction) -> bool:
+        current = tx.get(Upload, upload.id)
+        if current is None or current.status != UploadStatus.PENDING or current.expires_at > app.now():
+            return False
+        tx.put(replace(current, status=UploadStatus.EXPIRED))
+        return True
+
+    if app.documents.transact(body):
+        discard_parts(app, upload)
+
+
+def _delete(app: App, garbage: Garbage) -> None:
+    """Delete an object, or all under a prefix, unless a batch that is being validated still has to read it."""
+    if app.documents.query(BATCHES_OF_INPUT, garbage.object, Status.VALIDATING, limit=1):
+        later = replace(garbage, due_at=app.now() + 10 * SECOND)
+        app.documents.transact(lambda tx: tx.put(later))
+        return
+    if garbage.object.endswith("/"):
+        for stat in app.objects.list(garbage.object):
+            app.objects.delete(stat.name)
+    else:
+        app.objects.delete(garbage.object)
+    app.documents.transact(lambda tx: tx.delete(Garbage, garbage.id))
+
+
+def _forget(app: App, created: Created) -> None:
+    app.documents.transact(lambda tx: tx.delete(Created, created.id))
