@@ -31,7 +31,12 @@ def text_of(row: dict[str, Any]) -> str:
 def answer_to(row: dict[str, Any]) -> dict[str, Any]:
     """A good row of output; 7 prompt tokens and 3 of output, or 4 for an embedding."""
     said = text_of(row)
-    done = {"key": row["key"], "status": "", "processed_time": "2026-11-21T10:00:00.000+00:00", "request": row["request"]}
+    done = {
+        "key": row["key"],
+        "status": "",
+        "processed_time": "2026-11-21T10:00:00.000+00:00",
+        "request": row["request"],
+    }
     if "fail" in said:
         problem = {"error": {"code": 400, "message": "no such luck", "status": "INVALID_ARGUMENT"}}
         return {**done, "status": f"Bad Request: {json.dumps(problem)}"}

@@ -38,7 +38,12 @@ CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
 
 def chat(custom_id: str, text: str | None = None, model: str = "flash", **body: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": text or f"nonce of {custom_id}"}]
-    return {"custom_id": custom_id, "method": "POST", "url": CHAT, "body": {"model": model, "messages": messages, **body}}
+    return {
+        "custom_id": custom_id,
+        "method": "POST",
+        "url": CHAT,
+        "body": {"model": model, "messages": messages, **body},
+    }
 
 
 def embed(custom_id: str, *texts: str, model: str = "embedder") -> dict[str, Any]:
