@@ -29,6 +29,7 @@ class _Envelope(msgspec.Struct, gc=False):
     body: dict[str, Any]
 
 
+_OUTSIDE: Final = len(_Envelope.__struct_fields__)  # keys of a line that are not in its body
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
@@ -44,7 +45,7 @@ class Parser:
         try:
             line = _decode(raw)
             refuse_depth(raw)
-            refuse_repeated_keys(raw)
+            refuse_repeated_keys(raw, line.body, _OUTSIDE)
         except msgspec.ValidationError:
             raise self._diagnosed(raw) from None
         except NotJson as error:

@@ -5,18 +5,22 @@ The batch is marked first; this step then tells every shard, and the way through
 
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from shared.app import App
 from shared.domain.batch import Batch, Ending, Status, advance
-from shared.domain.clock import SECOND
+from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.shard import Shard, ShardStatus
 from shared.log import log
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.finish import shards_of, throw_away
+from shared.steps.finish import shards_of
+from shared.steps.waste import throw_away
 
-__all__ = ["cancel", "expire", "request_cancel"]
+__all__ = ["cancel", "expire", "overdue", "request_cancel"]
+
+_LONGEST_WAIT: Final = 10 * MINUTE  # OpenAI: a cancelled batch is `cancelled` within ten minutes
 
 
 def request_cancel(app: App, batch_id: str) -> Batch:
@@ -51,7 +55,7 @@ def expire(app: App, batch_id: str) -> None:
             return None
         if batch.status is Status.VALIDATING:
             batch = advance(batch, Status.EXPIRED, at=turn.now)
-            throw_away(app, turn, batch)
+            throw_away(app, turn.tx, batch.id)
         elif batch.status is Status.IN_PROGRESS:
             batch = replace(batch, ending=Ending.EXPIRED, due_at=turn.now + LOOK_AGAIN)
             turn.send("cancel", batch=batch.id)
@@ -63,6 +67,13 @@ def expire(app: App, batch_id: str) -> None:
     batch = commit(app, body)
     if batch is not None:
         log("batch_expiring", **batch.log_context())
+
+
+def overdue(batch: Batch, now: int) -> bool:
+    """Whether a batch has been waiting so long for its jobs to stop that it ends without them."""
+    if batch.ending is None:
+        return False
+    return now - batch.stamps.get(Status.CANCELLING, batch.expires_at) >= _LONGEST_WAIT
 
 
 def cancel(app: App, batch_id: str) -> None:
@@ -85,7 +96,7 @@ def _end_unprepared(app: App, batch_id: str) -> None:
         if batch is None or batch.status is not Status.CANCELLING:
             return
         turn.put(advance(batch, Status.CANCELLED, at=turn.now))
-        throw_away(app, turn, batch)
+        throw_away(app, turn.tx, batch.id)
 
     commit(app, body)
 

@@ -8,12 +8,13 @@ from typing import Final
 
 from shared.app import App
 from shared.domain import layout
-from shared.domain.batch import Batch, Counts, Status
+from shared.domain.batch import Batch, BatchError, Counts
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState, Shard, ShardStatus, move_to
 from shared.log import log
 from shared.providers.base import JobMissing, Refused
+from shared.steps.cancel import overdue
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.submit import end, patience
@@ -22,8 +23,8 @@ __all__ = ["check"]
 
 _MOST_ATTEMPTS: Final = 3  # of running a job that failed for no fault of its lines
 _GONE_AFTER: Final = 3  # answers in a row that there is no such job
+_GONE: Final = BatchError(code="provider_error", message="The provider no longer knows the job of these requests.")
 _CANCEL_AGAIN: Final = MINUTE
-_CANCEL_WAIT: Final = 10 * MINUTE  # OpenAI: a cancelled batch is `cancelled` within ten minutes
 
 
 def check(app: App, shard_id: str) -> None:
@@ -45,14 +46,13 @@ def check(app: App, shard_id: str) -> None:
         if shard.troubles < _GONE_AFTER:
             _wait(app, shard, "the provider does not know the job")
             return
-        job = replace(last, state=JobState.FAILED)
+        job = replace(last, state=JobState.FAILED, error=_GONE)
     except (Transient, Refused) as trouble:
-        _wait(app, shard, str(trouble))
-        return
-    if job.state.terminal:
-        _ended(app, shard, batch, job)
-    elif unwanted and _overdue(batch, app.now()):
-        log("cancel_overdue", severity="WARNING", **shard.log_context())
+        if not overdue(batch, app.now()):
+            _wait(app, shard, str(trouble))
+            return
+        job = last
+    if job.state.terminal or overdue(batch, app.now()):
         _ended(app, shard, batch, job)
     else:
         _still_running(app, shard, job)
@@ -60,11 +60,6 @@ def check(app: App, shard_id: str) -> None:
 
 def _cancel_due(shard: Shard, now: int) -> bool:
     return shard.cancel_sent_at is None or now - shard.cancel_sent_at >= _CANCEL_AGAIN
-
-
-def _overdue(batch: Batch, now: int) -> bool:
-    since = batch.stamps.get(Status.CANCELLING, batch.expires_at)
-    return now - since >= _CANCEL_WAIT
 
 
 def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:

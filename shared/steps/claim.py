@@ -13,7 +13,8 @@ from shared.domain.lease import LEASE, RENEW_AFTER, Lease
 from shared.domain.shard import Shard
 from shared.log import log
 from shared.steps.commit import Turn
-from shared.storage.ports import Transaction
+from shared.steps.waste import throw_away_late
+from shared.storage.ports import ObjectMissing, Transaction
 
 __all__ = ["Busy", "Held", "LeaseLost", "claim"]
 
@@ -47,10 +48,10 @@ class Held(Generic[R]):
         self.settled = True
         return record
 
-    def beat(self) -> None:
-        """To be called often by long work: keeps the lease, and stops work that nobody wants any more."""
+    def beat(self, *, at_once: bool = False) -> None:
+        """To be called often by long work: keeps the lease, and stops work that nobody wants any more (LeaseLost)."""
         now = self._app.now()
-        if now - self._renewed < RENEW_AFTER:
+        if now - self._renewed < RENEW_AFTER and not at_once:
             return
 
         def renew(tx: Transaction) -> bool:
@@ -63,6 +64,11 @@ class Held(Generic[R]):
         if not self._app.documents.transact(renew):
             raise LeaseLost(self.record.id)
         self._renewed = now
+
+    def fresh(self) -> None:
+        """To be called just before what must not happen twice: LeaseLost if so much time has passed that it might."""
+        if self._app.now() - self._renewed > LEASE // 2:
+            raise LeaseLost(self.record.id)
 
     def release(self) -> None:
         """Let the next one in at once, instead of after the lease."""
@@ -122,10 +128,15 @@ def claim(
         return
     held = Held(app, taken, worker, wanted)
     try:
-        yield held
+        try:
+            yield held
+        except ObjectMissing:
+            held.beat(at_once=True)  # deleted by those who took over, or really gone
+            raise
     except LeaseLost:
         log("lease_lost", severity="WARNING", **taken.log_context())
         held.settled = True
+        throw_away_late(app, taken.id if isinstance(taken, Batch) else taken.batch)
     finally:
         if not held.settled:
             held.release()

@@ -9,7 +9,7 @@ from shared.domain.shard import Shard
 from shared.log import log
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.finish import throw_away
+from shared.steps.waste import throw_away
 
 __all__ = ["record_dead"]
 
@@ -34,7 +34,7 @@ def record_dead(app: App, message: Message, reason: str) -> None:
         batch = replace(batch, errors=(*batch.errors, error)[:100])
         if batch.status is not Status.CANCELLING and message.step in {"prepare", "collect", "finish"}:
             batch = advance(batch, Status.FAILED, at=turn.now)  # these cannot be gone around
-            throw_away(app, turn, batch)
+            throw_away(app, turn.tx, batch.id)
         elif batch.ending is None:
             batch = replace(batch, ending=Ending.FAILED, due_at=turn.now + LOOK_AGAIN)
             turn.send("cancel", batch=batch.id)

@@ -5,17 +5,18 @@ from dataclasses import replace
 from shared.app import App
 from shared.domain import layout
 from shared.domain.batch import Batch, BatchError, Ending, Status, advance
-from shared.domain.files import BATCH_LIFE, File, Garbage
-from shared.domain.ids import derived, new_file_id
+from shared.domain.files import BATCH_LIFE, File
+from shared.domain.ids import new_file_id
 from shared.domain.shard import JobState, Shard
 from shared.log import log
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
+from shared.steps.waste import throw_away
 from shared.storage.ports import ABSENT, ObjectExists, Stat
 from shared.storage.queries import SHARDS_OF_BATCH
 
-__all__ = ["finalizing", "finish", "shards_of", "throw_away"]
+__all__ = ["finalizing", "finish", "shards_of"]
 
 _ENDS = {Ending.CANCELLED: Status.CANCELLED, Ending.EXPIRED: Status.EXPIRED, Ending.FAILED: Status.FAILED}
 
@@ -53,12 +54,6 @@ def shards_of(app: App, batch: Batch) -> list[Shard]:
             break
         shards += page
     return shards
-
-
-def throw_away(app: App, turn: Turn, batch: Batch) -> None:
-    """Rows and provider input that nobody needs any more: `sweep` deletes them."""
-    for folder in layout.batch_folders(app.data_bucket, app.work_bucket, batch.id):
-        turn.put(Garbage(id=derived(folder), object=folder, due_at=turn.now))
 
 
 def _wanted(batch: Batch) -> bool:
@@ -108,7 +103,7 @@ def _end(app: App, held: Held[Batch], output: File | None, error: File | None, s
             if file is not None:
                 turn.add(file)
         turn.put(batch)
-        throw_away(app, turn, batch)
+        throw_away(app, turn.tx, batch.id)
         return batch
 
     batch = commit(app, body)

@@ -22,9 +22,10 @@ from shared.log import log
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.finish import finalizing, throw_away
+from shared.steps.finish import finalizing
 from shared.steps.parts import Buffers
 from shared.steps.split import Splitter
+from shared.steps.waste import throw_away
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["MOST_ERRORS", "prepare"]
@@ -199,7 +200,7 @@ def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
         batch = advance(held.current(turn), Status.FAILED, at=turn.now)
         batch = replace(batch, errors=problems.report())
         turn.put(batch)
-        throw_away(app, turn, batch)
+        throw_away(app, turn.tx, batch.id)
         return batch
 
     log("batch_moved", **commit(app, body).log_context(), errors=problems.count)

@@ -4,6 +4,7 @@ claim, tries + 1 ──► look for our label (from the second try on) ──►
       └ died anywhere here: the next try looks before it creates, and finds what the dead one made
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -14,7 +15,8 @@ from shared.domain.clock import SECOND
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState, Shard, ShardStatus, label, move_to
 from shared.log import log
-from shared.providers.base import Client, JobRequest, Refused, Unknown
+from shared.providers.base import Client, JobMissing, JobRequest, Refused
+from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
 
@@ -45,14 +47,18 @@ def submit(app: App, shard_id: str) -> None:
                 _end(app, held, None)
                 return
             else:
+                held.fresh()
                 job = client.create_job(_request(app, shard))
         except Refused as refusal:
             if refusal.settled or shard.troubles >= _MOST_TROUBLES:
                 _end(app, held, refusal.error)
             else:
                 _wait(app, held, refusal.error.message)
-        except (Unknown, Transient) as trouble:
-            _wait(app, held, str(trouble))
+        except Transient as trouble:
+            if batch is not None and overdue(batch, app.now()):
+                _end(app, held, None)
+            else:
+                _wait(app, held, str(trouble))
         else:
             _record(app, held, job, client)
 
@@ -95,7 +101,8 @@ def _record(app: App, held: Held[Shard], job: Job, client: Client) -> None:
     except LeaseLost:
         now_there = app.documents.get(Shard, held.record.id)
         if now_there is not None and now_there.job is not None and now_there.job.name != job.name:
-            client.cancel_job(job.name)  # another worker's job was adopted: nobody will ever read this one
+            with suppress(Transient, Refused, JobMissing):
+                client.cancel_job(job.name)  # another worker's job was adopted: nobody will ever read this one
         raise
     log("job_created", **held.record.log_context(), tries=held.record.tries)
 

@@ -1,9 +1,13 @@
 """What a line must be. The codes are OpenAI's; the message never quotes the input."""
 
+import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.lines.errors import InvalidLine
 from shared.lines.parse import LONGEST_CUSTOM_ID, Parser
@@ -116,3 +120,20 @@ def test_what_is_not_strictly_json_is_refused(raw: bytes) -> None:
 )
 def test_odd_but_legal_lines_pass(raw: bytes) -> None:
     assert parse(raw).custom_id == "a"
+
+
+def _values(inner: Any) -> Any:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "ab", "ba"]), inner, max_size=3)
+
+
+@given(st.recursive(st.none() | st.text(alphabet='":{}[], \\a', max_size=6), _values, max_leaves=12), st.booleans())
+def test_a_repeated_key_is_found_wherever_it_is_and_nothing_else_is_taken_for_one(value: Any, compact: bool) -> None:
+    """The quick test counts; it has to agree with the slow one, which looks at every object."""
+    separators = (",", ":") if compact else (", ", " : ")
+    raw = json.dumps(with_body(x=value), separators=separators)
+    assert parse(raw.encode()).custom_id == "a"
+    for found in re.finditer(r'"[ab]+"\s*:', raw):
+        doubled = raw[: found.start()] + found.group() + "1," + raw[found.start() :]
+        with contextlib.suppress(ValueError):
+            json.loads(doubled)
+            assert problem(doubled.encode()) == ("invalid_json_line", None)

@@ -21,9 +21,10 @@ class Death(BaseException):
 
 @dataclass
 class MortalWorld(World):
-    """Dies at the `dies_at`-th point, counted from 1. `points` says how many were passed."""
+    """Dies at the `dies_at`-th point, counted from 1, or sleeps at the `sleeps_at`-th while others take over."""
 
     dies_at: int | None = None
+    sleeps_at: int | None = None
     points: int = 0
     deaths: int = 0
     last: str = ""
@@ -33,6 +34,16 @@ class MortalWorld(World):
         if self.points == self.dies_at:
             self.last = name
             raise Death(name)
+        if self.points == self.sleeps_at:
+            self.last, self.deaths = name, 1
+            self.sleep()
+
+    def sleep(self) -> None:
+        """The worker stands still for a minute, is presumed dead, and others do what there is to do."""
+        for _ in range(12):
+            self.clock += 10_000
+            self.sweep()
+            self.pump()
 
     def new_app(self) -> App:
         app = super().new_app()

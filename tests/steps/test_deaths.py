@@ -1,14 +1,14 @@
-"""A process may die between any two of its effects. Each test dies at every such point in turn, in a world of its own."""
+"""A process may die between any two of its effects. Each story is told once for every such point."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from shared.domain.access import ADMIN
 from shared.domain.batch import Status
 from shared.steps.cancel import request_cancel
 from shared.steps.create import NewBatch, create
-from shared.domain.access import ADMIN
 from tests.steps.checker import check_at_rest, check_nothing_left
 from tests.steps.mortal import MortalWorld
 from tests.steps.world import CHAT, chat
@@ -87,19 +87,34 @@ def run_again(world: MortalWorld) -> str:
     return id
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("story", [to_the_end, cancelled_at_once, cancelled_while_it_runs, expired, run_again])
-def test_a_death_at_any_point_changes_nothing_in_the_outcome(tmp_path: Path, story: Story) -> None:
+STORIES = [to_the_end, cancelled_at_once, cancelled_while_it_runs, expired, run_again]
+
+
+def at_every_point(tmp_path: Path, story: Story, how: str) -> int:
+    """Tell the story once for each point; how many points there were."""
     point = 0
     while True:
         point += 1
-        world = MortalWorld(tmp_path / str(point), dies_at=point)
+        world = MortalWorld(tmp_path / str(point))
+        setattr(world, how, point)
         try:
             id = story(world)
-            check_at_rest(world, id, LINES)
+            check_at_rest(world, id, LINES, doubled="POST" in world.last)
             check_nothing_left(world, id)
         except Exception as error:
-            raise AssertionError(f"after a death {world.last!r}, point {point}") from error
+            raise AssertionError(f"{how} {point}, {world.last!r}") from error
         if world.deaths == 0:
-            break
-    assert point > 20, "the points are not where the effects are"
+            return point
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("story", STORIES)
+def test_a_death_at_any_point_changes_nothing_in_the_outcome(tmp_path: Path, story: Story) -> None:
+    assert at_every_point(tmp_path, story, "dies_at") > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("story", [to_the_end])
+def test_a_worker_that_wakes_up_after_others_took_over_changes_nothing(tmp_path: Path, story: Story) -> None:
+    """Two live owners of one lease: what the late one still writes has no effect."""
+    assert at_every_point(tmp_path, story, "sleeps_at") > 20

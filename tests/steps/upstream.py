@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from shared.storage.ports import Objects
+from shared.storage.ports import ObjectMissing, Objects
 
 __all__ = ["Upstream"]
 
@@ -25,7 +25,7 @@ def text_of(row: dict[str, Any]) -> str:
     request = row["request"]
     if "content" in request:
         return str(request["content"]["parts"][0]["text"])
-    return str(request["contents"][-1]["parts"][0]["text"])
+    return next(str(part["text"]) for part in request["contents"][-1]["parts"] if "text" in part)
 
 
 def answer_to(row: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +124,12 @@ class Upstream:
         if not self.writes or (state == "JOB_STATE_FAILED" and self.error is None):
             return
         source = job["inputConfig"]["gcsSource"]["uris"][0]
-        with self.objects.open(source) as stream:
+        try:
+            stream = self.objects.open(source)
+        except ObjectMissing:
+            job["state"], job["error"] = "JOB_STATE_FAILED", {"code": 9, "message": "no input"}
+            return
+        with stream:
             rows = self.rewrite([answer_to(json.loads(line)) for line in stream.read().splitlines()])
         prefix = job["outputConfig"]["gcsDestination"]["outputUriPrefix"].rstrip("/")
         folder = f"{prefix}/prediction-model-2026-11-21T10:00:00.000000Z"

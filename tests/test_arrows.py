@@ -1,0 +1,112 @@
+"""Who may know whom: functions -> steps -> domain, with storage and providers reached only through app.py."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+STDLIB = sys.stdlib_module_names
+
+PORTS = {"shared.storage.ports", "shared.storage.queries"}
+MAY = {
+    "shared/domain": {"shared.domain"},
+    "shared/lines": {"msgspec", "shared.domain", "shared.lines", "shared.providers.base"},
+    "shared/pricing": {"shared.domain", "shared.pricing", "shared.config"},
+    "shared/storage": {"msgspec", "shared.domain", "shared.storage"},
+    "shared/providers": {
+        "google",
+        "httpx",
+        "msgspec",
+        "shared.config",
+        "shared.domain",
+        "shared.lines.errors",
+        "shared.log",
+        "shared.providers",
+        *PORTS,
+    },
+    "shared/steps": {
+        "msgspec",
+        "shared.app",
+        "shared.config",
+        "shared.domain",
+        "shared.lines",
+        "shared.log",
+        "shared.pricing.meter",
+        "shared.providers.base",
+        "shared.steps",
+        *PORTS,
+    },
+    "functions": {
+        "cloudevents",
+        "flask",
+        "functions",
+        "functions_framework",
+        "msgspec",
+        "pydantic",
+        "shared.app",
+        "shared.config",
+        "shared.domain",
+        "shared.lines.read",
+        "shared.log",
+        "shared.settings",
+        "shared.steps",
+        "werkzeug",
+        *PORTS,
+    },
+}
+CODECS = ("chat_request", "chat_answer", "codecs", "embeddings", "schema", "parts", "importer", "rows")
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imported_by(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import hides where it goes"
+            yield node.module or ""
+
+
+def allowed(name: str, may: set[str]) -> bool:
+    return name.partition(".")[0] in STDLIB or any(name == root or name.startswith(f"{root}.") for root in may)
+
+
+@pytest.mark.parametrize(
+    ("module", "may"),
+    [(module, may) for folder, may in MAY.items() for module in modules(folder)],
+    ids=lambda value: str(value.relative_to(ROOT)) if isinstance(value, Path) else "",
+)
+def test_a_module_knows_only_what_its_room_may_know(module: Path, may: set[str]) -> None:
+    assert [name for name in imported_by(module) if not allowed(name, may)] == []
+
+
+@pytest.mark.parametrize("room", ["domain", "lines", "providers/vertex"])
+def test_what_is_pure_does_no_input_or_output(room: str) -> None:
+    """Codecs and lines are translations: no socket, no file, no process, no clock."""
+    outside = {"socket", "subprocess", "urllib.request", "sqlite3", "os", "time", "threading", "httpx", "pathlib"}
+    pure = [module for module in modules(f"shared/{room}") if room != "providers/vertex" or module.stem in CODECS]
+    assert pure
+    for module in pure:
+        assert outside.isdisjoint(imported_by(module)), module
+
+
+def test_adapters_and_providers_are_opened_in_one_place() -> None:
+    adapters = {"shared.storage.sqlite", "shared.storage.directory", "shared.storage.queue"}
+    for module in [*modules("functions"), *modules("shared")]:
+        relative = module.relative_to(ROOT).as_posix()
+        if relative != "shared/app.py" and not relative.startswith("shared/storage/"):
+            names = set(imported_by(module))
+            assert adapters.isdisjoint(names), relative
+            if not relative.startswith("shared/providers/vertex/"):
+                assert not any(name.startswith("shared.providers.vertex") for name in names), relative
+
+
+def test_nothing_else_stands_at_the_top() -> None:
+    named = {"pyproject.toml", "README.md", "functions", "shared", "infra", "tests"}
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} <= named
