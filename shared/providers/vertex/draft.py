@@ -1,0 +1,45 @@
+"""A Gemini request in the making, which the parameters of a line fill in one after the other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.providers.vertex.importer import Shape
+from shared.providers.vertex.profile import Profile
+
+__all__ = ["Draft"]
+
+
+class Draft:
+    """What is known of a request so far. `shape` exists only where a line has free-form parts."""
+
+    joint = False  # some parameter can only be read together with others
+    shape: Shape | None = None
+    details: set[str] | None = None  # of images
+    hints: dict[str, Any] | None = None
+    calls: Mapping[str, str] = {}
+    results: Sequence[tuple[dict[str, Any], str]] = ()  # of tools: the functionResponse to be filled in, and the text
+
+    def __init__(self, profile: Profile, buckets: frozenset[str] | None) -> None:
+        self.profile = profile
+        self.buckets = buckets  # that media may come from; None: any
+        self.contents: list[dict[str, Any]] = []
+        self.system: list[dict[str, Any]] = []
+        self.config: dict[str, Any] = {}  # generationConfig
+        self.request: dict[str, Any] = {"contents": self.contents}
+
+    def turn(self, role: str, *parts: dict[str, Any]) -> None:
+        """Add a turn; consecutive ones of one role are one."""
+        contents = self.contents
+        if contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        else:
+            contents.append({"role": role, "parts": list(parts)})
+
+    def free(self) -> Shape:
+        """The shape, to be filled in: the line has a free-form part."""
+        if self.shape is None:
+            self.shape = Shape()
+        return self.shape
+
+    def hint(self, name: str) -> None:
+        self.hints = {**(self.hints or {}), name: True}

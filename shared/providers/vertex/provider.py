@@ -1,0 +1,87 @@
+"""A Vertex deployment, ready to be used: the client, the codecs and the facts of batch prediction."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from shared.config import Deployment
+from shared.domain import layout
+from shared.domain.shard import Job
+from shared.providers.base import Codec, Limits, Provider
+from shared.providers.vertex.client import VertexClient
+from shared.providers.vertex.codecs import chat_codec, embedding_codec
+from shared.storage.ports import Objects
+
+__all__ = ["LIMITS", "final_predictions", "open_vertex"]
+
+# "batch prediction for Gemini": 200,000 requests, and one input file of 1 GB; which GB is not said, so a margin.
+LIMITS: Final = Limits(rows=200_000, bytes=950_000_000)
+
+# Vertex reads with the project's identity, so a line could name anybody's object: none, until one can be allowed.
+_MEDIA: Final[frozenset[str]] = frozenset()
+
+_CHAT: Final = "/v1/chat/completions"
+_EMBEDDINGS: Final = "/v1/embeddings"
+_PIECE: Final = re.compile(r"predictions\.jsonl-(?P<number>\d{5})-of-(?P<total>\d{5})")
+
+
+def open_vertex(deployment: Deployment, objects: Objects) -> Provider:
+    """The deployment's provider. Nothing connects before its first call."""
+    del objects  # Vertex reads and writes the work bucket itself
+    model = deployment.model
+
+    def codec(endpoint: str) -> Codec | None:
+        embeds = _embeds(model)
+        if endpoint == _EMBEDDINGS and embeds:
+            return embedding_codec(model)
+        if endpoint == _CHAT and not embeds:
+            return chat_codec(model, media_buckets=_MEDIA)
+        return None
+
+    def codec_named(name: str) -> Codec:
+        for found in (codec(_CHAT), codec(_EMBEDDINGS)):
+            if found is not None and found.name == name:
+                return found
+        raise LookupError(f"{deployment.id}: {model} has no codec {name!r}")
+
+    return Provider(
+        client=VertexClient(deployment),
+        limits=LIMITS,
+        codec=codec,
+        codec_named=codec_named,
+        predictions=final_predictions,
+        price_model=model,
+        location=deployment.location,
+    )
+
+
+def final_predictions(job: Job, names: Iterable[str]) -> list[str]:
+    """Of the objects that a job left, those with its final rows, in order; never a partial export.
+
+    The name ends in exactly `predictions.jsonl`, or in the pieces of one that were numbered. Where the job does not
+    say its directory, the newest one that has such an object is taken: its name holds the time.
+    """
+    folders: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if layout.is_predictions(name.removeprefix("gs://")):
+            folders[name.rpartition("/")[0]].append(name)
+    if not folders:
+        return []
+    folder = max(folders) if job.output is None else job.output.rstrip("/")
+    found = sorted(folders.get(folder, []))
+    whole = f"{folder}/predictions.jsonl"
+    return [whole] if whole in found else _one_set(found)
+
+
+def _one_set(pieces: list[str]) -> list[str]:
+    """Pieces that were numbered together: the set that has most of them, should there be two."""
+    sets: dict[str, list[str]] = defaultdict(list)
+    for name in pieces:
+        if match := _PIECE.fullmatch(name.rpartition("/")[2]):
+            sets[match["total"]].append(name)
+    return max(sets.values(), key=len, default=[])
+
+
+def _embeds(model: str) -> bool:
+    return "embedding" in model

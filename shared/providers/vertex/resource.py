@@ -1,0 +1,122 @@
+"""A batchPredictionJob as Vertex writes it, read into our words. Pure; never raises on what a provider wrote."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from shared.domain.batch import BatchError
+from shared.domain.shard import Job, JobState
+
+__all__ = ["created_at", "is_job_name", "plain", "read_job"]
+
+_NAME: Final = re.compile(r"projects/[^/\s]+/locations/[a-z0-9-]+/batchPredictionJobs/[0-9A-Za-z_-]+")
+_LONGEST_MESSAGE: Final = 1_000
+_NO_REASON: Final = "The provider gave no reason."
+
+_STATES: Final[Mapping[str, JobState]] = {
+    "JOB_STATE_QUEUED": JobState.QUEUED,
+    "JOB_STATE_PENDING": JobState.QUEUED,
+    "JOB_STATE_SUCCEEDED": JobState.SUCCEEDED,
+    "JOB_STATE_PARTIALLY_SUCCEEDED": JobState.SUCCEEDED,
+    "JOB_STATE_FAILED": JobState.FAILED,
+    "JOB_STATE_CANCELLED": JobState.CANCELLED,
+    "JOB_STATE_EXPIRED": JobState.EXPIRED,
+}
+
+# google.rpc.Code: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE. An import that failed (3), a
+# missing object (5), a missing grant (7) or bucket (9) would fail again.
+_RETRYABLE: Final = frozenset({4, 8, 10, 13, 14})
+
+# Clients read these messages: what names our side of the provider is taken out, in this order.
+_PRIVATE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"gs://[^\s\"'<>]*[^\s\"'<>.,;:()]"), "(an object)"),
+    (re.compile(r"https?://[^\s\"'<>]*[^\s\"'<>.,;:()]"), "(a link)"),
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "(an account)"),
+    (re.compile(r"(//[\w.-]+/)?\bprojects/[^\s\"',;()]*[^\s\"',;().:]"), "(a resource)"),
+    (re.compile(r"\b(project|bucket location for|[Bb]ucket|[Dd]ataset|[Tt]able|[Jj]ob)(:? +)[\"'`]?"
+                r"[\w.:-]*[\d_:.-][\w.:-]*\w\b[\"'`]?"), r"\1\2(a name)"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "(an id)"),
+    (re.compile(r"\d{9,}"), "(a number)"),
+)  # fmt: skip
+
+
+def is_job_name(name: object) -> bool:
+    """Whether this is the resource name of a job, safe to be a URL path."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def read_job(resource: Mapping[str, Any]) -> Job | None:
+    """The job, or None where this is no job resource at all."""
+    name = resource.get("name")
+    if not isinstance(name, str) or not is_job_name(name):
+        return None
+    state = _STATES.get(str(resource.get("state")), JobState.RUNNING)
+    stats, output = _mapping(resource, "completionStats"), _mapping(resource, "outputInfo").get("gcsOutputDirectory")
+    problem = _mapping(resource, "error")
+    return Job(
+        name=name,
+        state=state,
+        completed=_count(stats.get("successfulCount")),
+        failed=_count(stats.get("failedCount")),
+        output=output if isinstance(output, str) and output.startswith("gs://") else None,
+        error=_error(problem, resource) if state is JobState.FAILED else None,
+        retryable=state is JobState.FAILED and _count(problem.get("code")) in _RETRYABLE,
+        ended_at=_milliseconds(resource.get("endTime")) if state.terminal else None,
+    )
+
+
+def created_at(resource: Mapping[str, Any]) -> int:
+    """Milliseconds; what does not say when it was made counts as the newest."""
+    moment = _milliseconds(resource.get("createTime"))
+    return 2**63 if moment is None else moment
+
+
+def plain(message: object, *private: str) -> str:
+    """A provider's message as a client may read it: bounded, one line, no id, name or path of ours or theirs."""
+    text = " ".join(message.split()) if isinstance(message, str) else ""
+    text = text[: 4 * _LONGEST_MESSAGE]
+    for pattern, instead in _PRIVATE:
+        text = pattern.sub(instead, text)
+    for word in sorted(filter(None, private), key=len, reverse=True):
+        text = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", "(a name)", text)
+    text = "".join(character for character in text if character.isprintable())
+    return text[:_LONGEST_MESSAGE] or _NO_REASON
+
+
+def _error(problem: Mapping[str, Any], resource: Mapping[str, Any]) -> BatchError:
+    return BatchError(code="provider_error", message=plain(problem.get("message"), *_names(resource)))
+
+
+def _names(resource: Mapping[str, Any]) -> list[str]:
+    """Project, job id and buckets: as whole words they must not reach a client, whatever the sentence around them."""
+    _, project, _, _, _, job = str(resource["name"]).split("/")
+    uris = _mapping(_mapping(resource, "inputConfig"), "gcsSource").get("uris")
+    prefix = _mapping(_mapping(resource, "outputConfig"), "gcsDestination").get("outputUriPrefix")
+    places = [*(uris if isinstance(uris, list) else []), prefix]
+    buckets = {place.split("/")[2] for place in places if isinstance(place, str) and place.startswith("gs://")}
+    return [project, job, *buckets]
+
+
+def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = parent.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: object) -> int | None:
+    """An int64 as protobuf's JSON has it, a string. None where it is absent, unknown (-1) or nonsense."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        number = int(value) if len(str(value)) <= 20 else -1  # int64
+    except ValueError:
+        return None
+    return number if 0 <= number < 2**63 else None
+
+
+def _milliseconds(value: object) -> int | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return None if moment is None or moment.tzinfo is None else int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,119 @@
+"""Reading a row of Vertex's output: strictly and fast where it is as it should be, patiently where it is not."""
+
+import json
+import math
+from collections.abc import Callable
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from shared.providers.base import ProviderRow
+from shared.providers.vertex.keys import parse_key
+from shared.providers.vertex.reply import Row
+
+__all__ = ["patiently", "read_row"]
+
+_strictly: Final = msgspec.json.Decoder(Row).decode
+_T = TypeVar("_T")
+
+
+def read_row(raw: bytes) -> ProviderRow | None:
+    """One row; None where it is no JSON or bears no key of ours."""
+    try:
+        row = _strictly(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        rough = patiently(raw)
+        if rough is None:
+            return None
+        row = rough
+    place = parse_key(row.key or row.custom_id)
+    return None if place is None else ProviderRow(*place, row)
+
+
+def patiently(raw: bytes) -> Row | None:
+    """The row where some of it is not what it should be; what makes no sense counts as missing.
+
+    Numbers may be strings, strings numbers, NaN a number, and half a character may have been cut off.
+    """
+    try:
+        value = json.loads(raw.decode("utf-8", "replace"), parse_constant=_nothing)
+    except (ValueError, RecursionError):
+        return None
+    return _struct(Row, value)
+
+
+def _struct(kind: type[_T], value: Any) -> _T | None:
+    if not isinstance(value, dict):
+        return None
+    return kind(**{name: fit(value.get(key)) for name, key, fit in _fields(kind)})
+
+
+_FIELDS: Final[dict[type, list[tuple[str, str, Callable[[Any], Any]]]]] = {}
+
+
+def _fields(kind: type) -> list[tuple[str, str, Callable[[Any], Any]]]:
+    """Name, key and converter of each field; worked out once for a type."""
+    if kind not in _FIELDS:
+        hints = get_type_hints(kind)
+        _FIELDS[kind] = [
+            (field.name, field.encode_name, _converter(hints[field.name])) for field in msgspec.structs.fields(kind)
+        ]
+    return _FIELDS[kind]
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    if isinstance(hint, UnionType):
+        hint = next(option for option in get_args(hint) if option is not type(None))
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if arguments := get_args(hint):  # list[...]
+        inside = _converter(arguments[0])
+        return lambda value: [inside(item) for item in value] if isinstance(value, list) else None
+    return lambda value: _struct(hint, value)
+
+
+def _nothing(_: str) -> None:
+    """NaN and its like say nothing."""
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    said = value if isinstance(value, str) else json.dumps(value)
+    return said.encode("utf-8", "replace").decode()  # a lone surrogate is no text
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _whole(value: Any) -> int | None:
+    if type(value) is int:
+        return value
+    number = _number(value)
+    return None if number is None or not math.isfinite(number) else int(number)
+
+
+def _bool(value: Any) -> bool | None:
+    return {"true": True, "false": False}.get(str(value).lower())
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(
+        b""
+        if value is None
+        else json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    )
+
+
+_SCALARS: Final[dict[Any, Callable[[Any], Any]]] = {
+    str: _text,
+    float: _number,
+    int: _whole,
+    bool: _bool,
+    msgspec.Raw: _raw,
+}
