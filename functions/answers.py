@@ -1,0 +1,88 @@
+"""What goes back to a client: JSON, and one envelope for every error."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+from functions.faults import stack
+from shared.domain.errors import (
+    ApiError,
+    BadRequest,
+    ConfigError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Transient,
+    Unavailable,
+    UnsupportedMedia,
+)
+from shared.log import log
+
+__all__ = ["as_api_error", "error_answer", "identified", "json_answer", "stream_answer"]
+
+_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
+    kind.status: kind for kind in (BadRequest, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, Unavailable)
+}
+
+
+def json_answer(body: Mapping[str, Any], status: int = 200) -> Response:
+    payload = json.dumps(body).encode()
+    return stream_answer((payload,), mimetype="application/json", length=len(payload), status=status)
+
+
+def stream_answer(
+    chunks: Iterable[bytes],
+    *,
+    mimetype: str = "application/octet-stream",
+    length: int | None = None,
+    status: int = 200,
+) -> Response:
+    """An answer that the framework takes for a stream, even where it is not.
+
+    After any other kind it reads what is left of the request body into memory, however much that is.
+    """
+    response = Response(iter(chunks), status, mimetype=mimetype)
+    if length is not None:
+        response.headers["content-length"] = str(length)
+    return response
+
+
+def identified(response: Response, request_id: str) -> Response:
+    """What every answer carries."""
+    response.headers["x-request-id"] = response.headers["x-litellm-call-id"] = request_id
+    response.headers["x-content-type-options"] = "nosniff"
+    return response
+
+
+def error_answer(error: ApiError) -> Response:
+    """OpenAI's envelope, all four keys; deterministic failures tell the SDK not to try again."""
+    body = {"message": str(error), "type": error.type, "param": error.param, "code": error.code}
+    response = json_answer({"error": body}, error.status)
+    if not error.retry:
+        response.headers["x-should-retry"] = "false"
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """What the client is told of any exception. The text of a stranger's never gets out, and never into the log."""
+    match error:
+        case ApiError():
+            return error
+        case Transient():
+            log("request_deferred", severity="WARNING", error=type(error).__name__)
+            return Unavailable(retry_after=1)
+        case HTTPException():
+            code = error.code or 500
+            known = _BY_STATUS.get(code, BadRequest if code < 500 else ApiError)
+            return known()
+        case ConfigError():
+            log("configuration_wrong", severity="CRITICAL", reason=str(error))
+            return ApiError()
+        case _:
+            log("request_crashed", severity="ERROR", **stack(error))
+            return ApiError()

@@ -1,0 +1,75 @@
+"""Whose key is this?"""
+
+import hmac
+import os
+import threading
+import time
+from typing import Final
+
+from flask import Request
+
+from shared.domain.access import ADMIN, Caller
+from shared.domain.errors import RateLimited, Unauthenticated
+
+__all__ = ["Doorman", "authenticate", "presented_key"]
+
+_WRONG_KEY: Final = "Incorrect API key provided. Keys are given out by the operator of this server."
+
+
+def presented_key(request: Request) -> str:
+    """The key of the first header that has one; never from the query string, where it would end up in logs."""
+    if own := request.headers.get("x-litellm-api-key"):
+        return _bare(own) or own.strip()
+    if authorization := request.headers.get("authorization"):
+        return _bare(authorization)
+    return request.headers.get("api-key", "").strip()
+
+
+def _bare(header: str) -> str:
+    scheme, _, key = header.strip().partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+class Doorman:
+    """Slows down whoever keeps bringing wrong keys. The right key always passes, also from the same address."""
+
+    WINDOW: Final = 10.0  # seconds
+    WRONG_KEYS: Final = 50  # in one window from one address; a client with a typo stays far below
+    ADDRESSES: Final = 10_000  # remembered at once
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since = 0.0
+        self._wrong: dict[str, int] = {}
+
+    def refuse(self, address: str, now: float) -> RateLimited | None:
+        """Count a wrong key; the error to answer with once there were too many."""
+        with self._lock:
+            if now - self._since >= self.WINDOW or len(self._wrong) >= self.ADDRESSES:
+                self._since = now
+                self._wrong.clear()
+            self._wrong[address] = count = self._wrong.get(address, 0) + 1
+            if count <= self.WRONG_KEYS:
+                return None
+            wait = int(self._since + self.WINDOW - now) + 1
+            return RateLimited("Too many requests with a wrong API key.", retry_after=wait)
+
+
+_doorman: Final = Doorman()
+
+
+def authenticate(request: Request, master_key: str) -> Caller:
+    """The caller behind the request's key, or Unauthenticated."""
+    key = presented_key(request)
+    if not key:
+        raise Unauthenticated(code="invalid_api_key")
+    # WSGI hands header bytes over as Latin-1; the key may be any bytes, and is compared as bytes.
+    if hmac.compare_digest(key.encode("latin-1", "replace"), master_key.encode()):
+        return ADMIN
+    raise _doorman.refuse(_address(request), time.monotonic()) or Unauthenticated(_WRONG_KEY, code="invalid_api_key")
+
+
+def _address(request: Request) -> str:
+    # On Cloud Run every peer is Google's front end, which appends the client's address to this header.
+    forwarded = request.headers.get("x-forwarded-for", "") if "K_SERVICE" in os.environ else ""
+    return forwarded.rpartition(",")[2].strip() or request.remote_addr or ""

@@ -1,0 +1,60 @@
+"""Reading request bodies: bounded, and never more of them than is wanted."""
+
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+from flask import Request
+
+from shared.domain.errors import BadRequest, TooLarge, UnsupportedMedia
+
+__all__ = ["CHUNK", "discard_rest", "json_object", "read_chunk", "refuse_encoded"]
+
+CHUNK: Final = 256 * 1024
+_LONGEST_JSON: Final = 2**20
+_MOST_DISCARDED: Final = 64 * 2**20
+_LONGEST_DISCARDING: Final = 10.0  # seconds
+
+
+def read_chunk(request: Request) -> bytes:
+    """The next piece of the body; empty at its end."""
+    try:
+        return request.stream.read(CHUNK)
+    except Exception as error:  # a peer that is gone, a broken chunk: each server has its own exceptions
+        raise BadRequest("The request body is incomplete or malformed.") from error
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object, whatever its content type says; an empty body is an empty object."""
+    raw = bytearray()
+    while chunk := read_chunk(request):
+        raw += chunk
+        if len(raw) > _LONGEST_JSON:
+            raise TooLarge(f"The request body is too large: JSON may have {_LONGEST_JSON} bytes.")
+    if not raw.strip():
+        return {}
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise BadRequest("The request body must be a JSON object.", code="invalid_json") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("We could not parse the JSON body of your request.", code="invalid_json") from error
+
+
+def refuse_encoded(request: Request) -> None:
+    """Compressed bodies are refused: nothing would undo it, and they would be stored as they are."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedMedia("Content-Encoding is not supported. Send the body as it is.")
+
+
+def discard_rest(request: Request) -> None:
+    """Read what the handler left of the body, within bounds: many clients look for the answer when all is sent.
+
+    Where the end is not reached, the server closes the connection behind the answer.
+    """
+    left, until = _MOST_DISCARDED, time.monotonic() + _LONGEST_DISCARDING
+    with suppress(BadRequest):
+        while left > 0 and time.monotonic() < until and (chunk := read_chunk(request)):
+            left -= len(chunk)

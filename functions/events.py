@@ -1,0 +1,154 @@
+"""From an event to a step, and back to the platform: acknowledged, asked for again, or recorded as dead.
+
+Events are hints. Whatever cannot be understood is logged and acknowledged: no delivery of it would ever help.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from cloudevents.http.event import CloudEvent
+from werkzeug.exceptions import InternalServerError, ServiceUnavailable
+
+from functions.faults import stack
+from shared.app import App, app
+from shared.domain.errors import ConfigError, Poison, Transient
+from shared.domain.layout import shard_of_output
+from shared.domain.messages import Message
+from shared.log import context, log
+from shared.steps.dead import record_dead
+from shared.steps.run import run
+
+__all__ = ["dead_letter", "predictions", "work"]
+
+_PUBLISHED: Final = "google.cloud.pubsub.topic.v1.messagePublished"
+_FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
+_BATCH: Final = re.compile(r"batch_[0-9a-f]{32}")
+_SHARD: Final = re.compile(r"batch_[0-9a-f]{32}-\d{4,9}")
+_NEEDS: Final[Mapping[str, frozenset[str]]] = {  # step: the ids of which it needs exactly one
+    "prepare": frozenset({"batch"}),
+    "submit": frozenset({"shard"}),
+    "check": frozenset({"shard"}),
+    "collect": frozenset({"shard"}),
+    "finish": frozenset({"batch"}),
+    "cancel": frozenset({"batch", "shard"}),
+    "sweep": frozenset(),
+}
+
+
+class Malformed(Exception):
+    """This is no event of ours."""
+
+
+def work(event: CloudEvent) -> None:
+    """Run the step that a message on our topic names."""
+    with _delivery(event):
+        _run(app(), _message(event))
+
+
+def predictions(event: CloudEvent) -> None:
+    """A provider wrote an object: look at the shard that it belongs to."""
+    with _delivery(event):
+        bucket, name = _written(event)
+        application = app()
+        shard = shard_of_output(name) if bucket == application.work_bucket else None
+        if shard is None:
+            log("object_ignored", bucket=bucket, object=name)
+            return
+        _run(application, Message(step="check", shard=shard))
+
+
+def dead_letter(event: CloudEvent) -> None:
+    """A message used up its deliveries: write that on what it was about."""
+    with _delivery(event):
+        message = _message(event)
+        attributes = _published(event).get("attributes")
+        tries = attributes.get("CloudPubSubDeadLetterSourceDeliveryCount") if isinstance(attributes, dict) else None
+        known = isinstance(tries, str) and tries.isascii() and tries.isdigit()
+        record_dead(app(), message, f"given up after {tries} deliveries" if known else "given up after all deliveries")
+
+
+def _run(application: App, message: Message) -> None:
+    with context(**message.body()):
+        try:
+            run(application, message)
+        except Poison as error:
+            log("message_poison", severity="ERROR", reason=str(error))
+            record_dead(application, message, str(error))
+
+
+@contextmanager
+def _delivery(event: CloudEvent) -> Iterator[None]:
+    """Decide what becomes of the delivery: returning acknowledges it, an HTTP error brings it back.
+
+    The errors are werkzeug's, so that the framework neither logs a page of stack nor answers with anybody's words.
+    """
+    with context(event_id=str(event.get("id"))[:100]):
+        try:
+            yield
+        except Malformed as error:
+            log("event_malformed", severity="ERROR", reason=str(error))
+        except Transient as error:
+            log("delivery_deferred", severity="WARNING", error=type(error).__name__, reason=str(error)[:300])
+            raise ServiceUnavailable from error
+        except ConfigError as error:
+            log("configuration_wrong", severity="CRITICAL", reason=str(error))
+            raise InternalServerError from error
+        except Exception as error:
+            log("delivery_crashed", severity="ERROR", **stack(error))
+            raise InternalServerError from error
+
+
+def _message(event: CloudEvent) -> Message:
+    body = _json(_published(event))
+    step, batch, shard = (body.get(name) for name in ("step", "batch", "shard"))
+    if not isinstance(step, str) or step not in _NEEDS:
+        raise Malformed("unknown step")
+    given = {name for name, value in (("batch", batch), ("shard", shard)) if value is not None}
+    if len(given) != min(1, len(_NEEDS[step])) or not given <= _NEEDS[step]:
+        raise Malformed(f"{step} needs {' or '.join(sorted(_NEEDS[step])) or 'no id'}")
+    for value, shape in ((batch, _BATCH), (shard, _SHARD)):
+        if value is not None and not (isinstance(value, str) and shape.fullmatch(value)):
+            raise Malformed("an id is not of our shape")
+    return Message(step=step, batch=batch, shard=shard)
+
+
+def _written(event: CloudEvent) -> tuple[str, str]:
+    """Bucket and name of a finalized object: told directly, or by a bucket notification through Pub/Sub."""
+    if event.get("type") == _FINALIZED:
+        told = event.get_data()
+    else:
+        published = _published(event)
+        attributes = published.get("attributes")
+        if isinstance(attributes, dict) and attributes.get("eventType", "OBJECT_FINALIZE") != "OBJECT_FINALIZE":
+            raise Malformed("not a finalize event")
+        told = _json(published)
+    match told:
+        case {"bucket": str(bucket), "name": str(name)}:
+            return bucket, name
+        case _:
+            raise Malformed("no bucket and name")
+
+
+def _published(event: CloudEvent) -> dict[str, Any]:
+    if event.get("type") != _PUBLISHED:
+        raise Malformed("unexpected type of event")
+    match event.get_data():
+        case {"message": dict(message)}:
+            return message
+        case _:
+            raise Malformed("no message")
+
+
+def _json(published: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        value = json.loads(base64.b64decode(published["data"], validate=True))
+    except (KeyError, TypeError, ValueError, binascii.Error, RecursionError) as error:
+        raise Malformed("the message is not JSON in base64") from error
+    if not isinstance(value, dict):
+        raise Malformed("the message is not a JSON object")
+    return value

@@ -1,0 +1,195 @@
+"""`/v1/files`: what callers upload, and the outputs of their batches."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote
+
+from flask import Response
+from werkzeug.http import dump_options_header
+
+from functions.answers import stream_answer
+from functions.body import CHUNK
+from functions.checks import expiry, invalid_value, number, one_of, required
+from functions.http import Call
+from functions.intake import arriving
+from functions.multipart import Form
+from functions.paging import page
+from functions.sniff import Head, check_batch_input
+from shared.domain.clock import seconds
+from shared.domain.errors import BadRequest, NotFound, TooLarge
+from shared.domain.files import BATCH_LIFE, File, live
+from shared.domain.ids import new_file_id
+from shared.domain.layout import file_object
+from shared.log import log
+from shared.steps.files import delete_file, keep
+from shared.steps.native import native_rows
+from shared.storage.ports import ObjectMissing
+from shared.storage.queries import FILES, FILES_OF_OWNER, FILES_OF_OWNER_AND_PURPOSE, FILES_OF_PURPOSE
+
+__all__ = ["PURPOSES", "content", "create", "delete", "file_rendered", "listing", "no_such_file", "retrieve"]
+
+PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+_MOST: Final = 10_000  # OpenAI's bound of a page, and its default
+_LONGEST_HEADER_NAME: Final = 150  # characters of a file name in a header; proxies bound their headers
+
+
+_QUERIES: Final = {  # by whether owner and purpose are left open
+    (True, True): FILES,
+    (True, False): FILES_OF_PURPOSE,
+    (False, True): FILES_OF_OWNER,
+    (False, False): FILES_OF_OWNER_AND_PURPOSE,
+}
+
+
+def create(call: Call) -> dict[str, Any]:
+    """Store a file. The object first, then the record that makes it exist for the caller."""
+    app, limit = call.app, call.app.config.limits.file_bytes
+    too_large = TooLarge(f"File is too large: {limit} bytes are allowed.", param="file")
+    form = Form(call.request, file="file", longest=limit, too_large=too_large)
+    chunks = form.open_file()
+    file_id = new_file_id()
+    name = file_object(app.data_bucket, file_id)
+    with arriving(app, name):
+        head = Head()
+        stat = app.objects.write(name, head.watch(chunks))
+        form.finish()
+        purpose = one_of(form.fields.get("purpose"), PURPOSES, "purpose")
+        life = _life(form.fields)
+        if purpose == "batch":
+            check_batch_input(form.filename, stat.size, head)
+            life = BATCH_LIFE if life is None else life
+    now = app.now()
+    file = File(
+        id=file_id,
+        owner=call.caller.owner,
+        team=call.caller.team,
+        purpose=purpose,
+        filename=form.filename,
+        bytes=stat.size,
+        object=name,
+        generation=stat.generation,
+        created_at=now,
+        expires_at=None if life is None else now + life,
+    )
+    keep(app, file)
+    log("file_created", purpose=purpose, **file.log_context())
+    return file_rendered(file)
+
+
+def listing(call: Call) -> dict[str, Any]:
+    """One page of the caller's live files."""
+    arguments, caller = call.request.args, call.caller
+    descending = one_of(arguments.get("order", "desc"), ("asc", "desc"), "order") == "desc"
+    owner, purpose = None if caller.admin else caller.owner, arguments.get("purpose")
+    query, values = (
+        _QUERIES[owner is None, purpose is None][descending],
+        [each for each in (owner, purpose) if each is not None],
+    )
+    now = call.app.now()
+    return page(
+        call,
+        query,
+        values,
+        most=_MOST,
+        default=_MOST,
+        missing=no_such_file,
+        keep=lambda file: live(file, now) is not None,
+        render=file_rendered,
+    )
+
+
+def retrieve(call: Call) -> dict[str, Any]:
+    return file_rendered(_file(call))
+
+
+def delete(call: Call) -> dict[str, Any]:
+    file = _file(call)
+    delete_file(call.app, file)
+    log("file_deleted", **file.log_context())
+    return {"id": file.id, "object": "file", "deleted": True}
+
+
+def content(call: Call) -> Response:
+    """The bytes, as they were; of an output or error file with `format=native` the provider's own rows."""
+    file = _file(call)
+    kind = call.request.args.get("format")
+    if kind not in {None, "openai", "native"}:
+        raise invalid_value(str(kind), "format", ("native", "openai"))
+    try:
+        answer = _native(call, file) if kind == "native" else _stored(call, file)
+    except ObjectMissing as error:
+        log("object_missing", severity="ERROR", **file.log_context())
+        raise no_such_file(file.id) from error
+    answer.headers["content-disposition"] = _disposition(file.filename)
+    return answer
+
+
+def file_rendered(file: File) -> dict[str, Any]:
+    """OpenAI's File object. Ours are processed as soon as they exist: the SDKs' helpers wait for that."""
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.bytes,
+        "created_at": seconds(file.created_at),
+        "expires_at": seconds(file.expires_at),
+        "filename": file.filename,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
+    }
+
+
+def no_such_file(id: str, param: str = "id") -> NotFound:
+    return NotFound(f"No such File object: {id[:200]}", param=param)
+
+
+def _file(call: Call) -> File:
+    found = live(call.find(File, call.names["id"]), call.app.now())
+    if found is None:
+        raise no_such_file(call.names["id"])
+    return found
+
+
+def _life(fields: dict[str, str]) -> int | None:
+    anchor, life = fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]")
+    if anchor is None and life is None:
+        return None
+    shape = "{}[{}]"
+    count = number(required(life, "expires_after[seconds]"), "expires_after[seconds]")
+    return expiry({"anchor": anchor, "seconds": count}, "expires_after", shape=shape)
+
+
+def _stored(call: Call, file: File) -> Response:
+    if call.request.method == "HEAD":
+        return stream_answer((), length=call.app.objects.stat(file.object).size)
+    stream = call.app.objects.open(file.object)
+    answer = stream_answer(_chunks(stream), length=file.bytes)
+    answer.call_on_close(stream.close)  # also of an answer that nobody began to read
+    return answer
+
+
+def _native(call: Call, file: File) -> Response:
+    rows = native_rows(call.app, file)
+    if rows is None:
+        raise BadRequest("This file has no native rows: only output and error files of batches have.", param="format")
+    first = next(rows, b"")  # what is missing is found out before the answer has begun
+    return stream_answer(_joined(first, rows))
+
+
+def _joined(first: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rows
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+def _disposition(filename: str) -> str:
+    """RFC 6266: the name in ASCII for everybody, and exactly for those who read `filename*`."""
+    name = filename[-_LONGEST_HEADER_NAME:]
+    plain = "".join(letter if letter.isascii() and letter.isprintable() else "_" for letter in name)
+    exact = None if plain == name else f"UTF-8''{quote(name, safe='', errors='replace')}"
+    return dump_options_header("attachment", {"filename": plain, "filename*": exact})

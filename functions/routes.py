@@ -1,0 +1,40 @@
+"""Every route there is."""
+
+from typing import Final
+
+from functions import batches, files, models, uploads
+from functions.http import route
+
+__all__ = ["ALL", "BATCHES", "FILES"]
+
+_HEALTH: Final = (
+    route("GET", "/health/liveliness", models.alive, open=True),
+    route("GET", "/health/liveness", models.alive, open=True),
+    route("GET", "/health/readiness", models.alive, open=True),
+)
+FILES: Final = (
+    route("POST", "/files", files.create),
+    route("GET", "/files", files.listing),
+    route("GET", "/files/{id}/content", files.content),
+    route("GET", "/files/{id}", files.retrieve),
+    route("DELETE", "/files/{id}", files.delete),
+    route("POST", "/uploads", uploads.create),
+    route("POST", "/uploads/{id}/parts", uploads.add_part),
+    route("POST", "/uploads/{id}/complete", uploads.complete),
+    route("POST", "/uploads/{id}/cancel", uploads.cancel),
+    *_HEALTH,
+)
+BATCHES: Final = (
+    route("POST", "/batches", batches.create),
+    route("GET", "/batches", batches.listing),
+    route("POST", "/batches/{id}/cancel", batches.cancel),
+    route("GET", "/batches/{id}", batches.retrieve),
+    *_HEALTH,
+)
+ALL: Final = (
+    *FILES,
+    *BATCHES,
+    route("GET", "/models", models.listing),
+    route("GET", "/models/{model}", models.retrieve),
+    route("DELETE", "/models/{model}", models.delete),
+)

@@ -1,0 +1,45 @@
+"""What happens when the framework loads a target, and not when somebody imports it: refuse to start, or get ready."""
+
+from pathlib import Path
+
+from flask import Flask, Response
+
+from functions.answers import as_api_error, error_answer, identified
+from shared.config import read_config
+from shared.domain.errors import ConfigError
+from shared.domain.ids import new_request_id
+from shared.log import log
+from shared.settings import read_settings
+
+__all__ = ["start"]
+
+
+def start(server: Flask) -> None:
+    """End the process with the ConfigError's sentence, or make the server's own errors ours."""
+    try:
+        _check()
+    except ConfigError as error:
+        log("start_refused", severity="CRITICAL", reason=str(error))
+        raise SystemExit(str(error)) from None
+    # The framework's own pages are HTML, and the one for what is no event repeats all headers, the key included.
+    server.register_error_handler(Exception, _envelope)
+    server.register_error_handler(500, _envelope)
+
+
+def _check() -> None:
+    """Settings and configuration, as far as no connection is needed.
+
+    The server forks after this, so nothing is opened here: the application itself is made on the first request, and a
+    configuration in Cloud Storage is read then.
+    """
+    settings = read_settings()
+    if settings.config is not None and not settings.config.startswith("gs://"):
+        try:
+            text = Path(settings.config).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"OFFPEAK_CONFIG: cannot read {settings.config}: {error}") from error
+        read_config(text, name=settings.config)
+
+
+def _envelope(error: Exception) -> Response:
+    return identified(error_answer(as_api_error(error)), new_request_id())

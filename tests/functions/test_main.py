@@ -1,0 +1,82 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.functions.conftest import ROOT, SOURCE
+from tests.functions.wire import KEY
+
+TARGETS = ["api", "files", "batches", "work", "predictions", "dead_letter"]
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("FUNCTION_", "OFFPEAK_"))}
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        env={**CLEAN, "PYTHONPATH": str(ROOT), **environment},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def framework(target: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).parent / "functions-framework")
+    return run(program, "--source", SOURCE, "--target", target, "--port", "1", **environment)
+
+
+def test_importing_needs_no_settings() -> None:
+    done = run(sys.executable, "-W", "error", "-c", "import functions.main")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_import_is_quick_and_brings_no_client_library() -> None:
+    """What a cold start waits for. The framework and Flask are half of it."""
+    program = (
+        "import time; start = time.perf_counter(); import functions.main, sys; "
+        "print(time.perf_counter() - start); "
+        "print(*[name for name in ('httpx', 'requests', 'google.cloud.storage', 'grpc', 'sqlite3', 'openai') "
+        "if name in sys.modules])"
+    )
+    runs = [run(sys.executable, "-c", program).stdout.splitlines() for _ in range(3)]
+
+    assert min(float(seconds) for seconds, _ in runs) < 1.0
+    assert {loaded for _, loaded in runs} == {""}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_missing_settings_refuse_to_start(target: str) -> None:
+    done = framework(target)
+
+    assert done.returncode == 1
+    assert "Offpeak cannot start. OFFPEAK_DOCUMENTS: Field required; OFFPEAK_OBJECTS: Field required" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert '"message": "start_refused"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"OFFPEAK_MASTER_KEY": ""}, "OFFPEAK_MASTER_KEY: Field required"),
+        ({"OFFPEAK_MASTER_KEY": "short"}, "OFFPEAK_MASTER_KEY: Value error, needs at least 7 characters"),
+        ({"OFFPEAK_BUS": "kafka://x"}, "OFFPEAK_BUS: String should match pattern"),
+        ({"OFFPEAK_CONFIG": "/nowhere.yaml"}, "OFFPEAK_CONFIG: cannot read /nowhere.yaml"),
+        ({"OFFPEAK_CONFIG": "{broken}"}, "broken.yaml:1: not valid YAML"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_refuses_to_start_and_says_which(
+    environment: dict[str, str], tmp_path: Path, changes: dict[str, str], sentence: str
+) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [")
+    changes = {name: value.replace("{broken}", f"{tmp_path}/broken.yaml") for name, value in changes.items()}
+    done = framework("api", **{**environment, **changes})
+
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert KEY not in done.stdout + done.stderr
