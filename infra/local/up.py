@@ -1,0 +1,257 @@
+"""The whole stack on one machine, in one process tree: the functions, the dispatcher and, by default, the stand-in.
+
+`python -m infra.local.up [--port 8080] [--data .offpeak] [--config FILE]` prints `ready http://127.0.0.1:PORT` when it
+serves. SIGTERM or Ctrl-C stops all of it; a process that dies is started again; a new start goes on from the folder.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import httpx
+
+from infra.local.child import ROOT, Child
+from infra.local.data import DATA_BUCKET, WORK_BUCKET, CannotStart, DataFolder
+from shared.config import read_config
+from shared.domain.errors import ConfigError
+from shared.settings import read_settings
+
+__all__ = ["Stack", "main"]
+
+_HOST: Final = "127.0.0.1"
+_START: Final = 60.0  # seconds until everything must answer
+_STOP: Final = 3.0  # seconds that the processes get to stop by themselves
+_WATCH: Final = 0.1
+_HOPELESS: Final = 4  # short lives in a row of a process, while the stack is starting
+_PORT_PATIENCE: Final = 2.5  # seconds: workers of a stack that was killed need a moment to notice
+# The master of each function forks WORKERS processes of THREADS threads.
+_FUNCTIONS: Final = {
+    "api": {"WORKERS": "2", "THREADS": "16"},
+    "work": {"WORKERS": str(min(4, os.cpu_count() or 1)), "THREADS": "8"},
+    "predictions": {"WORKERS": "1", "THREADS": "4"},
+    "dead_letter": {"WORKERS": "1", "THREADS": "2"},
+}
+
+
+class Stack:
+    """All processes of one data folder."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self.data = DataFolder(options.data)
+        self.port = _public_port(options.port)
+        ports = _free_ports(len(_FUNCTIONS))
+        self._urls = dict(zip(_FUNCTIONS, (f"http://{_HOST}:{port}" for port in [self.port, *ports[1:]]), strict=True))
+        self._standin = None if options.config else f"http://{_HOST}:{ports[0]}"
+        self.environment = self._environment()
+        self._children = [*self._upstream(), *self._functions(), self._dispatcher()]
+
+    @property
+    def url(self) -> str:
+        return self._urls["api"]
+
+    def start(self, stopping: threading.Event) -> None:
+        """Start everything and wait until it answers; CannotStart with the end of a log where it does not."""
+        for child in self._children:
+            child.start()
+        until = time.monotonic() + _START
+        waiting = [f"{url}/v1/models" for url in self._urls.values()]  # the event functions say 405, which is an answer
+        waiting += [f"{self._standin}/-/ready"] if self._standin else []
+        key = {"authorization": f"Bearer {self.environment['OFFPEAK_MASTER_KEY']}"}
+        with httpx.Client(trust_env=False, timeout=5.0, headers=key) as http:
+            while waiting and not stopping.is_set():
+                self.heal()
+                waiting = [url for url in waiting if not _answers(http, url)]
+                ill = next((child for child in self._children if child.failures >= _HOPELESS), None)
+                if ill is not None or time.monotonic() > until:
+                    raise CannotStart(_explained(ill or self._children[0], hopeless=ill is not None))
+                stopping.wait(_WATCH)
+
+    def heal(self) -> None:
+        for child in self._children:
+            code = child.heal()
+            if code is not None:
+                print(f"{child.name} ended ({code}) and is started again; see {child.log}", file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        """First who brings work, then who does it."""
+        deadline = time.monotonic() + _STOP
+        for child in reversed(self._children):
+            child.ask_to_stop()
+        for child in reversed(self._children):
+            child.stopped_by(deadline)
+        self.data.release()
+
+    def _environment(self) -> dict[str, str]:
+        here = {
+            "OFFPEAK_DOCUMENTS": self.data.database("documents.db"),
+            "OFFPEAK_OBJECTS": f"file://{self.data.objects}",
+            "OFFPEAK_DATA_BUCKET": DATA_BUCKET,
+            "OFFPEAK_WORK_BUCKET": WORK_BUCKET,
+        }
+        if self._options.config:  # real models read their input where they can reach it: the parts mix
+            here |= {name: os.environ[name] for name in here if os.environ.get(name)}
+        config = self._options.config or str(self.data.default_config(str(self._standin)))
+        if not config.startswith("gs://"):
+            config = str(Path(config).absolute())
+        environment = {
+            **os.environ,
+            **here,
+            "OFFPEAK_BUS": self.data.database("queue.db"),
+            "OFFPEAK_CONFIG": config,
+            "OFFPEAK_MASTER_KEY": os.environ.get("OFFPEAK_MASTER_KEY") or self.data.master_key(),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+        }
+        _refuse_wrong_settings(environment)
+        return environment
+
+    def _functions(self) -> Iterator[Child]:
+        for target, size in _FUNCTIONS.items():
+            port = self._urls[target].rpartition(":")[2]
+            command = [
+                *(sys.executable, "-m", "functions_framework", "--source", "functions/main.py"),
+                *("--target", target, "--host", _HOST, "--port", port),
+            ]
+            yield Child(target, command, self.environment | size, self.data.log(target))
+
+    def _dispatcher(self) -> Child:
+        command = [
+            *(sys.executable, "-m", "infra.local.dispatch", "--bus", self.environment["OFFPEAK_BUS"]),
+            *("--work", self._urls["work"], "--predictions", self._urls["predictions"]),
+            *("--dead-letter", self._urls["dead_letter"]),
+        ]
+        return Child("dispatch", command, self.environment, self.data.log("dispatch"))
+
+    def _upstream(self) -> Iterator[Child]:
+        if self._standin is not None:
+            command = [
+                *(sys.executable, "-m", "infra.local.standin", "--port", self._standin.rpartition(":")[2]),
+                *("--objects", str(self.data.objects), "--bus", self.environment["OFFPEAK_BUS"]),
+                *("--state", str(self.data.path / "standin.db"), "--work-bucket", WORK_BUCKET),
+            ]
+            yield Child("standin", command, self.environment, self.data.log("standin"))
+
+
+def main() -> int:
+    options = _options()
+    stopping = threading.Event()
+    with _signals(stopping):
+        try:
+            stack = Stack(options)
+        except CannotStart as error:
+            print(f"offpeak: {error}", file=sys.stderr)
+            return 2
+        try:
+            stack.start(stopping)
+            if not stopping.is_set():
+                print(_welcome(stack), flush=True)
+                print(f"ready {stack.url}", flush=True)
+            while not stopping.wait(_WATCH):
+                stack.heal()
+        except CannotStart as error:
+            print(f"offpeak: {error}", file=sys.stderr)
+            return 1
+        finally:
+            stack.stop()
+    return 0
+
+
+@contextmanager
+def _signals(stopping: threading.Event) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _welcome(stack: Stack) -> str:
+    if os.environ.get("OFFPEAK_MASTER_KEY"):
+        return "the key is the OFFPEAK_MASTER_KEY of your environment"
+    place = stack.data.path / "master_key"
+    return f'the key is in {place}: export OPENAI_BASE_URL={stack.url}/v1 OPENAI_API_KEY="$(cat {place})"'
+
+
+def _explained(child: Child, *, hopeless: bool) -> str:
+    what = "ends as soon as it is started" if hopeless else f"does not answer after {_START:g} s"
+    return f"{child.name} {what}; the end of {child.log}:\n{child.tail()}"
+
+
+def _refuse_wrong_settings(environment: Mapping[str, str]) -> None:
+    """Here and not in the log of a function, and before anything is started."""
+    try:
+        config = read_settings(environment).config or ""
+        if not config.startswith("gs://"):
+            read_config(Path(config).read_text(encoding="utf-8"), name=config)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotStart(f"cannot read the configuration: {error}") from error
+    except ConfigError as error:
+        raise CannotStart(str(error)) from error
+
+
+def _answers(http: httpx.Client, url: str) -> bool:
+    try:
+        return http.get(url).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _public_port(port: int) -> int:
+    if port == 0:
+        return _free_ports(1)[0]
+    until = time.monotonic() + _PORT_PATIENCE
+    while True:
+        try:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((_HOST, port))
+                return port
+        except OSError as error:
+            if time.monotonic() > until:
+                raise CannotStart(f"port {port} cannot be used: {error.strerror}") from error
+            time.sleep(0.1)
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((_HOST, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="infra/dev up", description=__doc__)
+    parser.add_argument("--port", type=_port, default=8080, help="of the API; 0 takes a free one")
+    parser.add_argument("--data", type=Path, default=ROOT / ".offpeak", help="folder that keeps everything")
+    parser.add_argument("--config", help="configuration to use instead of the stand-in's models")
+    return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 65_536:
+        raise argparse.ArgumentTypeError("a port is a number up to 65535")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())
