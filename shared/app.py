@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from shared.config import Config, Deployment, read_config
 from shared.domain.errors import ConfigError
 from shared.pricing.book import Book
-from shared.providers.base import Provider
+from shared.providers.base import Media, Provider
 from shared.settings import Settings, read_settings
 from shared.storage.ports import Bus, Documents, ObjectMissing, Objects
 
@@ -39,7 +39,7 @@ class App:
     master_key: str = field(repr=False)
     config: Config
     book: Book
-    open_provider: Callable[[Deployment, Objects], Provider]
+    open_provider: Callable[[Deployment, Media], Provider]
     now: Callable[[], int] = utc_now
     _providers: dict[str, Provider] = field(default_factory=dict, repr=False)
 
@@ -53,8 +53,15 @@ class App:
             found = next((member for member in self.config.deployments if member.id == deployment), None)
             if found is None:
                 raise ConfigError(f"the configuration has no deployment {deployment!r}")
-            self._providers[deployment] = self.open_provider(found, self.objects)
+            self._providers[deployment] = self.open_provider(found, self._media())
         return self._providers[deployment]
+
+    def _media(self) -> Media:
+        allowed = self.config.media_buckets
+        return Media(
+            closed=frozenset({self.data_bucket, self.work_bucket}),
+            open=None if allowed is None else frozenset(allowed),
+        )
 
 
 def compose(settings: Settings) -> App:
@@ -114,13 +121,13 @@ def open_bus(url: str) -> Bus:
             raise ConfigError(f"OFFPEAK_BUS: {other}:// is not offered; use sqlite:///PATH")
 
 
-def open_provider(deployment: Deployment, objects: Objects) -> Provider:
+def open_provider(deployment: Deployment, media: Media) -> Provider:
     """The provider that a deployment's model prefix names."""
     match deployment.provider:
         case "vertex_ai":
             from shared.providers.vertex.provider import open_vertex  # noqa: PLC0415
 
-            return open_vertex(deployment, objects)
+            return open_vertex(deployment, media)
         case other:
             raise ConfigError(f"deployment {deployment.id}: provider {other!r} is not offered")
 

@@ -7,11 +7,12 @@ that would change where lines run or what they cost is refused, with the line of
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.domain.errors import ConfigError
 from shared.log import log
@@ -58,6 +59,12 @@ class PriceOverride(BaseModel, frozen=True):
     usd_per_million: dict[str, Decimal]
     regional_uplift: Decimal | None = None
 
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _as_text(cls, day: object) -> object:
+        """YAML reads an unquoted day as a date."""
+        return day.isoformat() if type(day) is date else day
+
 
 class Config(BaseModel, frozen=True):
     """Model groups with their deployments, and our own settings."""
@@ -65,6 +72,7 @@ class Config(BaseModel, frozen=True):
     deployments: tuple[Deployment, ...] = ()
     limits: Limits = Limits()
     prices: tuple[PriceOverride, ...] = ()
+    media_buckets: tuple[str, ...] | None = None
 
     def groups(self) -> list[str]:
         """Model group names, in the order of the file."""
@@ -87,6 +95,7 @@ class _Our(BaseModel):
 
     limits: Limits = Limits()
     prices: tuple[PriceOverride, ...] = ()
+    media_buckets: tuple[str, ...] | None = None
 
 
 class _Params(BaseModel):
@@ -130,7 +139,9 @@ def read_config(text: str, *, name: str, environment: Mapping[str, str] | None =
     for number, member in enumerate(listed):
         entry = source.checked(_Entry, member, "model_list", number)
         deployments.append(_deployment(entry, number, source))
-    return Config(deployments=tuple(deployments), limits=ours.limits, prices=ours.prices)
+    return Config(
+        deployments=tuple(deployments), limits=ours.limits, prices=ours.prices, media_buckets=ours.media_buckets
+    )
 
 
 def _deployment(entry: _Entry, number: int, source: "_Source") -> Deployment:

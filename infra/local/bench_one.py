@@ -15,6 +15,14 @@ NOT_OFFERED: Final = 3
 MODEL: Final = "gemini-2.5-flash-lite"
 ROWS_OF_A_JOB: Final = 200_000
 MB: Final = 1_000_000
+NOWHERE: Final = {  # complete settings, so that a target starts; nothing is opened before its first request
+    "OFFPEAK_DOCUMENTS": "sqlite://",
+    "OFFPEAK_OBJECTS": "file:///nowhere",
+    "OFFPEAK_BUS": "sqlite://",
+    "OFFPEAK_DATA_BUCKET": "data",
+    "OFFPEAK_WORK_BUCKET": "work",
+    "OFFPEAK_MASTER_KEY": "sk-bench-bench",
+}
 
 
 def run_one(measurement: str, file: str = "") -> None:
@@ -57,6 +65,7 @@ def peak_rss_mb() -> float:
 
 def load_target(target: str) -> None:
     """What a new instance does before it can serve: the framework, the source, the one target."""
+    os.environ.update(NOWHERE)
     framework = importlib.import_module("functions_framework")
     framework.create_app(target, str(Path(__file__).resolve().parents[2] / "functions" / "main.py"))
 
@@ -92,6 +101,8 @@ class Prepare:
         from shared.steps.finish import shards_of  # noqa: PLC0415
 
         batch = self.app.documents.get(Batch, self.batch)
+        if batch is None:
+            sys.exit("the batch is gone")
         shards = shards_of(self.app, batch)
         check("status", str(batch.status), "in_progress")
         check("lines", sum(shard.lines for shard in shards), self.meta["lines"])
@@ -118,6 +129,8 @@ class Collect:
         from shared.domain.batch import Batch  # noqa: PLC0415
 
         batch = self.app.documents.get(Batch, self.batch)
+        if batch is None:
+            sys.exit("the batch is gone")
         check("completed", batch.counts.completed, self.meta["lines"])
         check("prompt tokens", batch.usage.input_tokens, self.meta["prompt_tokens"])
         check("completion tokens", batch.usage.output_tokens, self.meta["completion_tokens"])

@@ -1,6 +1,7 @@
 """One process of the stack: started, watched, started again when it dies, and stopped with all that it started."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ __all__ = ["ROOT", "Child"]
 ROOT: Final = Path(__file__).resolve().parents[2]
 _SHORTEST_LIFE: Final = 5.0  # seconds; who lives longer than that is started again at once
 _LONGEST_PAUSE: Final = 5.0
+_LARGEST_LOG: Final = 16 * 2**20
 
 
 class Child:
@@ -78,6 +80,13 @@ class Child:
             return False
         self._kill()
         return True
+
+    def trim(self) -> None:
+        """Keep a long life's log small: what it holds goes aside, once, and it begins anew. Writers only append."""
+        with suppress(OSError):
+            if self.log.stat().st_size > _LARGEST_LOG:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+                os.truncate(self.log, 0)
 
     def tail(self, lines: int = 12) -> str:
         """The end of its log, for whoever has to find out what is wrong."""

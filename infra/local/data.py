@@ -23,7 +23,6 @@ MODELS: Final = (
     "gemini-3.8-flash",
     "gemini-embedding-001",
 )
-_LARGEST_LOG: Final = 16 * 2**20
 _CONFIG: Final = """\
 # Written by `infra/dev up` with every start: models of the Vertex stand-in, which answers without an account.
 # For your own models, pass your own file: infra/dev up --config FILE
@@ -95,11 +94,8 @@ class DataFolder:
         return place
 
     def log(self, process: str) -> Path:
-        """Where a process writes to; the one before last is forgotten once it has grown large."""
-        place = self.path / "logs" / f"{process}.log"
-        if place.exists() and place.stat().st_size > _LARGEST_LOG:
-            place.replace(place.with_suffix(".log.1"))
-        return place
+        """Where a process writes to."""
+        return self.path / "logs" / f"{process}.log"
 
     def release(self) -> None:
         if self._lock is not None:

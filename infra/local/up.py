@@ -78,6 +78,7 @@ class Stack:
 
     def heal(self) -> None:
         for child in self._children:
+            child.trim()
             code = child.heal()
             if code is not None:
                 print(f"{child.name} ended ({code}) and is started again; see {child.log}", file=sys.stderr, flush=True)
@@ -172,7 +173,7 @@ def _signals(stopping: threading.Event) -> Iterator[None]:
         del number, frame
         stopping.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -72,6 +72,10 @@ class Meter:
             sums[9] += thinking
         return register is not self._unpriced
 
+    def miss(self) -> None:
+        """Count one line that was answered without a word of what it used: delivered, and without a price."""
+        self._unpriced.lines += 1
+
     def cost(self) -> Cost:
         """What the priced lines cost, in nano-dollars: rounded here and nowhere before, half to even."""
         registers = self._registers.values()

@@ -20,6 +20,7 @@ __all__ = [
     "JobMissing",
     "JobRequest",
     "Limits",
+    "Media",
     "Provider",
     "ProviderRow",
     "Refused",
@@ -70,7 +71,7 @@ class Answer(msgspec.Struct, gc=False):
     status: int  # below 400: output file; else error file. Never 0
     body: Any  # anything that msgspec encodes
     request_id: str
-    tokens: Tokens | None = None  # None: nothing is billed
+    tokens: Tokens | None = None  # None: nothing was used, or, of a good answer, nobody said what
     day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
 
 
@@ -107,6 +108,19 @@ class JobRequest:
     label: str
     source: str  # gs:// object of encoded rows
     output: str  # gs:// prefix, ended by a slash
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Which buckets a line may name in a `gs://` URL. The provider reads them with the project's identity, so what may
+    be read is ours to say: never our own buckets, which hold other callers' files.
+    """
+
+    closed: frozenset[str] = frozenset()
+    open: frozenset[str] | None = None  # None: all that are not closed
+
+    def allows(self, bucket: str) -> bool:
+        return bucket not in self.closed and (self.open is None or bucket in self.open)
 
 
 class Refused(Exception):

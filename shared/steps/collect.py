@@ -152,10 +152,9 @@ class _Work:
             self._failed += 1
             self._errors.add(line)
         if answer.tokens is not None:
-            self.meter.add(answer.tokens, answer.day or self._today())
-
-    def _today(self) -> str:
-        return self._app.today()
+            self.meter.add(answer.tokens, answer.day or self._app.today())
+        elif answer.status < 400:
+            self.meter.miss()
 
     def _explain_missing(self) -> None:
         why = self._unfinished

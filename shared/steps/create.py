@@ -13,7 +13,7 @@ from shared.domain.batch import Batch, window
 from shared.domain.clock import DAY, MINUTE, SECOND
 from shared.domain.errors import BadRequest
 from shared.domain.files import File, live
-from shared.domain.ids import derived, new_batch_id
+from shared.domain.ids import canonical, derived, new_batch_id
 from shared.domain.messages import Created
 from shared.log import log
 from shared.steps.commit import Turn, commit
@@ -46,6 +46,7 @@ def create(
     """
     by_key = derived("key", caller.owner, idempotency_key) if idempotency_key is not None else None
     by_body = derived("body", caller.owner, body_hash)
+    file_id = canonical(request.input_file_id) or "none"
     batch_id = new_batch_id()
     time = window(request.completion_window)
     if time is None:
@@ -56,7 +57,7 @@ def create(
     def body(turn: Turn) -> Batch:
         memory = turn.get(Created, by_key) if by_key else None
         recent = turn.get(Created, by_body)
-        file = live(visible(caller, turn.get(File, request.input_file_id)), turn.now)
+        file = live(visible(caller, turn.get(File, file_id)), turn.now)
         if memory is not None and memory.expire_at > turn.now and memory.body != body_hash:
             raise BadRequest(
                 "This Idempotency-Key was used with another request body. Use a new key for a new request.",

@@ -293,14 +293,22 @@ def _place(name: str, path: Path, temporary: Path, *, absent: bool) -> set[Path]
 
 
 def _make(name: str, folder: Path) -> set[Path]:
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    line = (folder, *folder.parents)
+    missing = [each for each in line if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f"{name!r}: an object cannot be another one's folder") from error
-    except FileNotFoundError:  # a delete is removing the same folders: the caller tries again
-        pass
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        if any(_is_no_folder(each) for each in line):
+            raise ValueError(f"{name!r}: an object cannot be another one's folder") from error
+        # else a delete is removing the same folders: the caller tries again
     return {each.parent for each in missing}
+
+
+def _is_no_folder(path: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _remove_empty(folder: Path, root: Path) -> Path:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
 from openai import OpenAI
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import Headers
 
 from shared.app import App, compose
 from shared.settings import read_settings
@@ -46,6 +46,21 @@ class Clock:
         self.at += milliseconds
 
 
+class Answer(Protocol):
+    """An answer whose JSON is of any shape."""
+
+    status_code: int
+    mimetype: str
+    headers: Headers
+
+    @property
+    def json(self) -> Any: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def text(self) -> str: ...
+
+
 @dataclass
 class Api:
     """One target, served in this process on SQLite in memory and a temporary folder."""
@@ -56,27 +71,27 @@ class Api:
     folder: Path
     headers: dict[str, str] = field(default_factory=lambda: {"authorization": f"Bearer {KEY}"})
 
-    def call(self, method: str, path: str, **options: Any) -> TestResponse:
+    def call(self, method: str, path: str, **options: Any) -> Answer:
         headers = {**self.headers, **options.pop("headers", {})}
-        return self.client.open(path, method=method, headers=headers, **options)
+        return cast("Answer", self.client.open(path, method=method, headers=headers, **options))
 
-    def get(self, path: str, **options: Any) -> TestResponse:
+    def get(self, path: str, **options: Any) -> Answer:
         return self.call("GET", path, **options)
 
-    def post(self, path: str, **options: Any) -> TestResponse:
+    def post(self, path: str, **options: Any) -> Answer:
         return self.call("POST", path, **options)
 
-    def delete(self, path: str, **options: Any) -> TestResponse:
+    def delete(self, path: str, **options: Any) -> Answer:
         return self.call("DELETE", path, **options)
 
-    def form(self, path: str, *parts: Any) -> TestResponse:
+    def form(self, path: str, *parts: Any) -> Answer:
         body, kind = multipart(*parts)
         return self.post(path, data=body, headers={"content-type": kind})
 
     def upload_file(self, content: bytes = b"{}\n", name: str = "in.jsonl", purpose: str = "batch") -> str:
         answer = self.form("/v1/files", ("purpose", purpose), ("file", content, name))
         assert answer.status_code == 200, answer.text
-        return str(answer.json["id"])  # type: ignore[index]
+        return str(answer.json["id"])
 
     def stored(self) -> list[str]:
         """Every object there is, and nothing half written."""
@@ -114,12 +129,12 @@ def target(
     def serve(name: str) -> Api:
         monkeypatch.setenv("FUNCTION_TARGET", name)
         monkeypatch.setenv("FUNCTION_SIGNATURE_TYPE", "http")
-        client = functions_framework.create_app(name, SOURCE).test_client()
+        client = functions_framework.create_app(name, SOURCE).test_client()  # type: ignore[no-untyped-call]
         return Api(client=client, app=app, clock=clock, folder=tmp_path / "objects")
 
     yield serve
-    for part in (app.documents, app.bus):
-        part.close()  # type: ignore[attr-defined]
+    for port in (app.documents, app.bus):
+        cast("Any", port).close()
 
 
 @pytest.fixture

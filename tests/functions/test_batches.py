@@ -199,9 +199,11 @@ TOO_LONG = "string too long. Expected a string with maximum length 512, but got 
         ),
         (
             {"endpoint": "/v1/invalid/endpoint"},
-            "Invalid value: '/v1/invalid/endpoint'. Supported values are: '/v1/chat/completions', '/v1/completions', "
-            "'/v1/embeddings', '/v1/images/edits', '/v1/images/generations', '/v1/moderations', '/v1/responses', "
-            "and '/v1/videos'.",
+            (
+                "Invalid value: '/v1/invalid/endpoint'. Supported values are: '/v1/chat/completions', "
+                "'/v1/completions', '/v1/embeddings', '/v1/images/edits', '/v1/images/generations', "
+                "'/v1/moderations', '/v1/responses', and '/v1/videos'."
+            ),
             "endpoint",
             "invalid_value",
         ),
@@ -213,7 +215,10 @@ TOO_LONG = "string too long. Expected a string with maximum length 512, but got 
         ),
         (
             {"completion_window": "12m"},
-            "Invalid 'completion_window': '12m'. Supported values are: '24h', and other whole hours from '1h' to '96h'.",
+            (
+                "Invalid 'completion_window': '12m'. Supported values are: '24h', and other whole hours from '1h' to "
+                "'96h'."
+            ),
             "completion_window",
             "invalid_value",
         ),
@@ -243,16 +248,20 @@ TOO_LONG = "string too long. Expected a string with maximum length 512, but got 
         ),
         (
             {"metadata": {str(n): "v" for n in range(24)}},
-            "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object "
-            "with 24 properties instead.",
+            (
+                "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an "
+                "object with 24 properties instead."
+            ),
             "metadata",
             "object_above_max_properties",
         ),
         ({"metadata": {"k": "v" * 513}}, f"Invalid 'metadata.k': {TOO_LONG}", "metadata.k", "string_above_max_length"),
         (
             {"metadata": {"k" * 65: "v"}},
-            "Invalid 'metadata': property name too long. Expected names of at most 64 characters, but got one with 65 "
-            "characters instead.",
+            (
+                "Invalid 'metadata': property name too long. Expected names of at most 64 characters, but got one with "
+                "65 characters instead."
+            ),
             "metadata",
             "string_above_max_length",
         ),
@@ -270,8 +279,10 @@ TOO_LONG = "string too long. Expected a string with maximum length 512, but got 
         ),
         (
             {"output_expires_after": {"anchor": "created_at", "seconds": 2_592_001}},
-            "Invalid 'output_expires_after.seconds': integer above maximum value. Expected a value <= 2592000, but got "
-            "2592001 instead.",
+            (
+                "Invalid 'output_expires_after.seconds': integer above maximum value. Expected a value <= 2592000, but "
+                "got 2592001 instead."
+            ),
             "output_expires_after.seconds",
             "integer_above_max_value",
         ),

@@ -188,7 +188,7 @@ def test_another_type_of_event_is_acknowledged_without_effect(
 )
 @pytest.mark.parametrize("name", ["work", "predictions", "dead_letter"])
 def test_what_is_no_event_is_refused_and_echoed_nowhere(
-    target: Callable[[str], Api], steps: Steps, facts: Facts, name: str, headers: dict[str, str], data: bytes
+    *, target: Callable[[str], Api], steps: Steps, facts: Facts, name: str, headers: dict[str, str], data: bytes
 ) -> None:
     """The framework's own page repeats all headers, the token of the push included."""
     answer = target(name).client.post("/", data=data, headers={**headers, "authorization": f"Bearer {SECRET}"})

@@ -139,7 +139,7 @@ def test_a_life_may_be_asked_for_and_other_fields_are_left_alone(api: Api, field
         (
             "created_at",
             "3599",
-            "Invalid 'expires_after[seconds]': integer below minimum value. Expected a value >= 3600, but got 3599 instead.",
+            "integer below minimum value. Expected a value >= 3600, but got 3599 instead.",
             "expires_after[seconds]",
         ),
         ("created_at", "2592001", "integer above maximum value. Expected a value <= 2592000", "expires_after[seconds]"),

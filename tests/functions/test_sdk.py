@@ -281,7 +281,7 @@ def test_curl_asks_before_it_sends_a_large_body(server: Server) -> None:
     ids=str,
 )
 def test_contradicting_lengths_never_reach_us(server: Server, lines: tuple[str, ...]) -> None:
-    """gunicorn itself refuses them."""
+    """The server itself refuses them."""
     status, _, answer = send(server.port, head("/v1/batches", *lines), b"hello")
 
     assert status == 400
@@ -289,9 +289,9 @@ def test_contradicting_lengths_never_reach_us(server: Server, lines: tuple[str, 
 
 
 def test_a_refused_key_is_heard_even_with_a_large_file(server: Server) -> None:
-    with OpenAI(base_url=server.url, api_key="sk-wrong", max_retries=0) as stranger:
-        with pytest.raises(openai.AuthenticationError):
-            stranger.files.create(file=("a.jsonl", b"x" * 20 * MEBIBYTE), purpose="batch")
+    stranger = OpenAI(base_url=server.url, api_key="sk-wrong", max_retries=0)
+    with stranger, pytest.raises(openai.AuthenticationError):
+        stranger.files.create(file=("a.jsonl", b"x" * 20 * MEBIBYTE), purpose="batch")
 
 
 @pytest.mark.slow

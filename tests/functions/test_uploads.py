@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from functions import assembly
 from shared.domain.clock import DAY, HOUR
 from shared.domain.errors import Transient
 from shared.domain.files import Garbage, Part
@@ -115,11 +116,11 @@ def test_a_complete_that_died_on_the_way_is_finished_by_its_repeat(
     upload, parts = full(api)
     with monkeypatch.context() as patch:
         if moment == "commit":
-            patch.setattr("functions.uploads._commit", lambda *_: (_ for _ in ()).throw(Transient))
+            patch.setattr("functions.assembly._commit", lambda *_: (_ for _ in ()).throw(Transient))
         elif moment == "compose":
-            patch.setattr("functions.uploads._compose", lambda *_: (_ for _ in ()).throw(Transient))
+            patch.setattr("functions.assembly._compose", lambda *_: (_ for _ in ()).throw(Transient))
         else:
-            patch.setattr("functions.uploads._claim", lambda *_: (_ for _ in ()).throw(Transient))
+            patch.setattr("functions.assembly._claim", lambda *_: (_ for _ in ()).throw(Transient))
         assert complete(api, upload, *parts).status_code == 503
     assert api.get("/v1/files").json["data"] == []
     if moment != "claim":
@@ -138,20 +139,18 @@ def test_a_complete_that_died_on_the_way_is_finished_by_its_repeat(
 
 def test_two_completes_at_once_make_one_file(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slower one finds the parts gone; that is no error, since the upload is completed."""
-    import functions.uploads as module
-
     upload, parts = full(api)
-    judged = module._check_content
+    judged = assembly._check_content
     answers = []
 
     def overtaken(*arguments: Any) -> None:
-        monkeypatch.setattr(module, "_check_content", judged)
+        monkeypatch.setattr(assembly, "_check_content", judged)
         answers.append(complete(api, upload, *parts))
         for garbage in api.app.documents.query(GARBAGE_DUE, at_most=api.clock()):
             api.app.objects.delete(garbage.object)
         judged(*arguments)
 
-    monkeypatch.setattr(module, "_check_content", overtaken)
+    monkeypatch.setattr(assembly, "_check_content", overtaken)
     answers.append(complete(api, upload, *parts))
 
     assert [each.status_code for each in answers] == [200, 200]
@@ -194,6 +193,7 @@ def test_a_wrong_size_is_refused_and_may_be_mended(api: Api) -> None:
         (["gs://data/parts/x"], None),
         ([""], None),
         (["part_x"] * 2, None),
+        (["part_x", "part%5Fx", "part%255Fx"], None),
         ([f"part_{n}" for n in range(1_001)], None),
     ],
     ids=lambda value: str(value)[:30],

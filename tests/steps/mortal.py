@@ -54,8 +54,8 @@ class MortalWorld(World):
             bus=Around(self, self.bus, "bus", {"publish"}),
         )
 
-    def open_provider(self, deployment: Any, objects: Any) -> Any:
-        provider = super().open_provider(deployment, objects)
+    def open_provider(self, deployment: Any, media: Any) -> Any:
+        provider = super().open_provider(deployment, media)
 
         def call(request: httpx.Request) -> httpx.Response:
             self.point(f"before {request.method} {request.url.path}")

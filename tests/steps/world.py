@@ -19,14 +19,13 @@ from shared.domain.ids import new_file_id
 from shared.domain.messages import Message
 from shared.domain.shard import Shard
 from shared.pricing.book import Book
-from shared.providers.base import Provider
+from shared.providers.base import Media, Provider
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.provider import open_vertex
 from shared.steps.create import NewBatch, create
 from shared.steps.finish import shards_of
 from shared.steps.run import run
 from shared.storage.directory import DirectoryObjects
-from shared.storage.ports import Objects
 from shared.storage.queue import FINALIZE, SqliteBus, backoff, finalized_to_queue
 from shared.storage.sqlite import SqliteDocuments
 from tests.steps.upstream import Upstream
@@ -75,7 +74,7 @@ class World:
     def __post_init__(self) -> None:
         self.bus = SqliteBus("sqlite://", now=self.now)
         self.documents = SqliteDocuments("sqlite://")
-        self.objects: Objects = DirectoryObjects(self.root, on_finalize=finalized_to_queue(self.bus.queue, "work"))
+        self.objects = DirectoryObjects(self.root, on_finalize=finalized_to_queue(self.bus.queue, "work"))
         self.upstream = Upstream(self.objects, self.now)
         self.app = self.new_app()
 
@@ -106,8 +105,8 @@ class World:
             now=self.now,
         )
 
-    def open_provider(self, deployment: Deployment, objects: Objects) -> Provider:
-        provider = open_vertex(deployment, objects)
+    def open_provider(self, deployment: Deployment, media: Media) -> Provider:
+        provider = open_vertex(deployment, media)
         http = httpx.Client(transport=httpx.MockTransport(self.upstream))
         provider = replace(provider, client=VertexClient(deployment, http=http))
         if self.rows_per_job is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shared.lines.errors import LineError
+from shared.providers.base import Media
 from shared.providers.vertex.checks import (
     array,
     flag,
@@ -39,9 +40,9 @@ _ENUM: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 Reader = Callable[[Draft, Any], None]
 
 
-def read_request(body: dict[str, Any], profile: Profile, buckets: frozenset[str] | None) -> Draft:
+def read_request(body: dict[str, Any], profile: Profile, media: Media) -> Draft:
     """The whole request. LineError at the first thing that cannot be done exactly as asked."""
-    draft = Draft(profile, buckets)
+    draft = Draft(profile, media)
     for name, value in body.items():
         reader = _READERS.get(name)
         if reader is None:
@@ -153,7 +154,7 @@ def _read_sampling(name: str, theirs: str, high: float) -> Reader:
         if type(value) is not float or not 0 <= value <= high:
             number(value, name, 0, high)
         if draft.profile.sampling:  # else the model takes no notice of it
-            draft.config[theirs] = value
+            draft.config[theirs] = float(value)  # one type in all rows
 
     return read
 
@@ -163,7 +164,7 @@ def _read_penalty(name: str, theirs: str) -> Reader:
         if number(value, name, -2, 2):
             if not draft.profile.penalties:
                 raise unsupported(name)
-            draft.config[theirs] = value
+            draft.config[theirs] = float(value)
 
     return read
 

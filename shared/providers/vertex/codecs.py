@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from shared.providers.base import Answer, Codec, Encoded, Entry, ProviderRow, RequestLine
+from shared.providers.base import Answer, Codec, Encoded, Entry, Media, ProviderRow, RequestLine
 from shared.providers.vertex.chat_answer import answer_chat
 from shared.providers.vertex.chat_request import read_request
 from shared.providers.vertex.embeddings import answer_embeddings, config_of, inputs_of, wants_base64
@@ -14,6 +14,7 @@ from shared.providers.vertex.rows import read_row
 
 __all__ = ["chat_codec", "embedding_codec"]
 
+_ANYWHERE: Final = Media()
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -22,12 +23,12 @@ class _ChatCodec:
 
     name = "gemini-chat"
 
-    def __init__(self, model: str, media_buckets: frozenset[str] | None) -> None:
+    def __init__(self, model: str, media: Media) -> None:
         self._profile = profile_for(model)
-        self._buckets = media_buckets
+        self._media = media
 
     def encode(self, line: RequestLine, ordinal: int) -> Encoded:
-        draft = read_request(line.body, self._profile, self._buckets)
+        draft = read_request(line.body, self._profile, self._media)
         row = b'{"key":"r-%06d","request":%b}\n' % (ordinal, _encode(draft.request))
         return Encoded(row, 1, draft.hints, draft.shape or None)
 
@@ -66,9 +67,9 @@ class _EmbeddingCodec:
         return answer_embeddings(rows, entry, scaled=self._scaled)
 
 
-def chat_codec(model: str, *, media_buckets: frozenset[str] | None = None) -> Codec:
-    """For chat completions of this model. `media_buckets`: where gs:// media may lie; None: anywhere."""
-    return _ChatCodec(model, media_buckets)
+def chat_codec(model: str, media: Media = _ANYWHERE) -> Codec:
+    """For chat completions of this model. `media` says where what lines name by `gs://` may lie."""
+    return _ChatCodec(model, media)
 
 
 def embedding_codec(model: str) -> Codec:

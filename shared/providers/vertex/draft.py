@@ -1,8 +1,8 @@
 """A Gemini request in the making, which the parameters of a line fill in one after the other."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.providers.base import Media
 from shared.providers.vertex.importer import Shape
 from shared.providers.vertex.profile import Profile
 
@@ -16,12 +16,12 @@ class Draft:
     shape: Shape | None = None
     details: set[str] | None = None  # of images
     hints: dict[str, Any] | None = None
-    calls: Mapping[str, str] = {}
-    results: Sequence[tuple[dict[str, Any], str]] = ()  # of tools: the functionResponse to be filled in, and the text
+    calls: dict[str, str] | None = None  # tool_call_id -> name of the function
+    results: list[tuple[dict[str, Any], str]] | None = None  # of tools: a functionResponse to fill in, and its text
 
-    def __init__(self, profile: Profile, buckets: frozenset[str] | None) -> None:
+    def __init__(self, profile: Profile, media: Media) -> None:
         self.profile = profile
-        self.buckets = buckets  # that media may come from; None: any
+        self.media = media
         self.contents: list[dict[str, Any]] = []
         self.system: list[dict[str, Any]] = []
         self.config: dict[str, Any] = {}  # generationConfig

@@ -21,7 +21,6 @@ from shared.providers.vertex.checks import (
 from shared.providers.vertex.failure import day_of, failure, failure_of_row
 from shared.providers.vertex.profile import bare
 from shared.providers.vertex.reply import Response, Row
-from shared.providers.vertex.usage import count
 
 __all__ = ["answer_embeddings", "config_of", "inputs_of", "wants_base64"]
 
@@ -115,16 +114,15 @@ def answer_embeddings(rows: list[ProviderRow], entry: Entry, *, scaled: bool) ->
 
 
 def _values(row: Row) -> list[float] | None:
-    """The vector; None where the row failed or any number of it is none."""
+    """The vector; None where the row failed or has none."""
     if row.status or row.response is None or row.response.embedding is None:
         return None
-    values = row.response.embedding.values
-    return values if values and all(value is not None and math.isfinite(value) for value in values) else None
+    return row.response.embedding.values or None
 
 
 def _tokens(response: Response) -> int:
     meta = response.usage_metadata
-    return (count(meta.prompt_token_count) if meta is not None else 0) or count(response.token_count)
+    return (meta.prompt_token_count if meta is not None else None) or response.token_count or 0
 
 
 def _unit(values: list[float]) -> list[float]:

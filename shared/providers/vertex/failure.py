@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -43,7 +44,12 @@ _OBJECT: Final = json.JSONDecoder()
 
 def day_of(row: Row) -> str | None:
     """The day of the provider's clock on which the row was made."""
-    found = _DAY.match(row.processed_time or "")
+    return _day(row.processed_time[:11]) if row.processed_time else None
+
+
+@lru_cache(maxsize=64)  # a job has few days and many rows
+def _day(time: str) -> str | None:
+    found = _DAY.match(time)
     return found[0] if found else None
 
 

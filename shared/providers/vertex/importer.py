@@ -6,17 +6,22 @@ in a row is of our own making. The rules, from `vertex-batch.md` section 2 and B
 - no empty object, no null, no empty array; nesting of at most 15 levels, where the row itself is the first;
 - every key is a column name, and no two differ in case alone;
 - an array holds values of one type and no arrays; one path has one type, over all rows of a job.
+
+Free-form numbers are doubles for Gemini, whatever they look like (google.protobuf.Struct). They are written as such, so
+that 1 and 1.5 at one path are of one type for the importer as well; an integer that a double cannot hold is refused.
+A known limit: the importer may take texts that all look like numbers for numbers.
 """
 
 import re
 from typing import Any, Final
 
-from shared.providers.vertex.checks import INT64, shown, wrong_value
+from shared.providers.vertex.checks import shown, wrong_value
 
 __all__ = ["MAX_LEVEL", "Shape", "check_level", "check_name", "fit"]
 
 MAX_LEVEL: Final = 15  # "Schema nested too deeply, at least 16 compared to the maximum allowed level of 15"
 
+_EXACT: Final = 2**53
 _COLUMN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 _RESERVED: Final = (  # cloud.google.com/bigquery/docs/schemas#column_names: prefixes that no column may have
     "_table_",
@@ -84,27 +89,30 @@ def fit(value: dict[str, Any], param: str, path: str, level: int, shape: Shape) 
                 check_level(level + 1, here)
                 kind = _kind_of_items(member, here)
                 shape.record(below, key, f"array<{kind}>", here)
-                fitted[key] = _items(member, here, below, level + 2, shape) if kind == "struct" else member
+                fitted[key] = _items(kind, member, here, below, level + 2, shape)
         else:
-            shape.record(below, key, _scalar(member, here), here)
-            fitted[key] = member
+            kind = _kind(member, here)
+            shape.record(below, key, kind, here)
+            fitted[key] = float(member) if kind == "number" else member
     return fitted
 
 
-def _scalar(value: Any, param: str) -> str:
-    if type(value) is int and not -INT64 - 1 <= value <= INT64:
-        raise wrong_value(param, "it does not fit into 64 bits.")
+def _kind(value: Any, param: str) -> str:
+    if type(value) is int and not -_EXACT <= value <= _EXACT:
+        raise wrong_value(param, "it is beyond the integers that Gemini keeps exactly.")
     return _KINDS[type(value)]
 
 
 def _kind_of_items(items: list[Any], param: str) -> str:
-    kinds = {"null" if item is None else "array" if type(item) is list else _scalar(item, param) for item in items}
+    kinds = {"null" if item is None else "array" if type(item) is list else _kind(item, param) for item in items}
     if len(kinds) > 1 or kinds & {"null", "array"}:
         raise wrong_value(param, "batch prediction takes arrays of one type only, without null and without arrays.")
     return kinds.pop()
 
 
-def _items(items: list[dict[str, Any]], param: str, path: str, level: int, shape: Shape) -> list[dict[str, Any]]:
+def _items(kind: str, items: list[Any], param: str, path: str, level: int, shape: Shape) -> list[Any]:  # noqa: PLR0917 - as `fit`, of one kind
+    if kind != "struct":
+        return [float(item) for item in items] if kind == "number" else items
     fitted = [fit(item, f"{param}[{at}]", path, level, shape) for at, item in enumerate(items)]
     if not all(fitted):
         raise wrong_value(param, "batch prediction takes no empty object in an array.")

@@ -12,7 +12,7 @@ __all__ = ["parts_of", "texts_of"]
 
 _DATA: Final = re.compile(r"data:([a-z]+/[A-Za-z0-9.+-]+)(?:;[A-Za-z0-9_-]+=[^;,]*)*;base64,", re.ASCII)
 _MIME: Final = re.compile(r"[a-z]+/[A-Za-z0-9.+*-]+")
-_GS: Final = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/[^\r\n#?*\[\]]+")
+_GS: Final = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/[^\x00-\x1f]+")
 _YOUTUBE: Final = re.compile(
     r"https://(?:(?:www\.|m\.)?youtube\.com/(?:watch\?|shorts/)|youtu\.be/)[A-Za-z0-9_=&?%./-]+"
 )
@@ -143,7 +143,7 @@ def _media(url: Any, here: str, param: str, mime: Any, draft: Draft) -> dict[str
     if url.startswith("gs://"):
         if not (parsed := _GS.fullmatch(url)):
             raise wrong_value(here, "it must look like gs://bucket/object.")
-        if draft.buckets is not None and parsed[1] not in draft.buckets:
+        if not draft.media.allows(parsed[1]):
             raise wrong_value(here, "requests may not read from this bucket.")
         return {"fileData": {"mimeType": _mime(mime, url, param), "fileUri": url}}
     if _YOUTUBE.fullmatch(url):

@@ -8,27 +8,22 @@ from typing import Final
 from shared.config import Deployment
 from shared.domain import layout
 from shared.domain.shard import Job
-from shared.providers.base import Codec, Limits, Provider
+from shared.providers.base import Codec, Limits, Media, Provider
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
-from shared.storage.ports import Objects
 
 __all__ = ["LIMITS", "final_predictions", "open_vertex"]
 
 # "batch prediction for Gemini": 200,000 requests, and one input file of 1 GB; which GB is not said, so a margin.
 LIMITS: Final = Limits(rows=200_000, bytes=950_000_000)
 
-# Vertex reads with the project's identity, so a line could name anybody's object: none, until one can be allowed.
-_MEDIA: Final[frozenset[str]] = frozenset()
-
 _CHAT: Final = "/v1/chat/completions"
 _EMBEDDINGS: Final = "/v1/embeddings"
 _PIECE: Final = re.compile(r"predictions\.jsonl-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
-def open_vertex(deployment: Deployment, objects: Objects) -> Provider:
+def open_vertex(deployment: Deployment, media: Media) -> Provider:
     """The deployment's provider. Nothing connects before its first call."""
-    del objects  # Vertex reads and writes the work bucket itself
     model = deployment.model
 
     def codec(endpoint: str) -> Codec | None:
@@ -36,7 +31,7 @@ def open_vertex(deployment: Deployment, objects: Objects) -> Provider:
         if endpoint == _EMBEDDINGS and embeds:
             return embedding_codec(model)
         if endpoint == _CHAT and not embeds:
-            return chat_codec(model, media_buckets=_MEDIA)
+            return chat_codec(model, media)
         return None
 
     def codec_named(name: str) -> Codec:

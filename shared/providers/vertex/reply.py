@@ -1,8 +1,11 @@
 """Rows of Vertex's output, as types: what is not named here, above all the echoed request, is skipped unread."""
 
+from typing import Annotated, Final
+
 import msgspec
 
 __all__ = [
+    "MOST",
     "Block",
     "Candidate",
     "Chosen",
@@ -20,6 +23,9 @@ __all__ = [
 ]
 
 # Every field may be missing or null: the importer's table pads rows with nulls.
+
+MOST: Final = 2**53  # a larger number is no count of anything
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 
 
 class FunctionCall(msgspec.Struct, gc=False):
@@ -92,18 +98,18 @@ class Detail(msgspec.Struct, gc=False, rename="camel"):
     """The tokens of one modality."""
 
     modality: str | None = None
-    token_count: int | None = None
+    token_count: Count | None = None
 
 
 class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
     """Counts of tokens; one that is zero is left out."""
 
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    total_token_count: int | None = None
+    prompt_token_count: Count | None = None
+    candidates_token_count: Count | None = None
+    thoughts_token_count: Count | None = None
+    tool_use_prompt_token_count: Count | None = None
+    cached_content_token_count: Count | None = None
+    total_token_count: Count | None = None
     prompt_tokens_details: list[Detail] | None = None
     candidates_tokens_details: list[Detail] | None = None
     cache_tokens_details: list[Detail] | None = None
@@ -124,7 +130,7 @@ class Response(msgspec.Struct, gc=False, rename="camel"):
     usage_metadata: UsageMetadata | None = None
     prompt_feedback: Block | None = None
     embedding: Embedding | None = None
-    token_count: int | None = None
+    token_count: Count | None = None
 
 
 class Row(msgspec.Struct, gc=False):

@@ -4,13 +4,13 @@ import json
 import math
 from collections.abc import Callable
 from types import UnionType
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from shared.providers.base import ProviderRow
 from shared.providers.vertex.keys import parse_key
-from shared.providers.vertex.reply import Row
+from shared.providers.vertex.reply import MOST, Row
 
 __all__ = ["patiently", "read_row"]
 
@@ -63,12 +63,14 @@ def _fields(kind: type) -> list[tuple[str, str, Callable[[Any], Any]]]:
 
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
-    if isinstance(hint, UnionType):
+    if get_origin(hint) in {Union, UnionType}:
         hint = next(option for option in get_args(hint) if option is not type(None))
     if hint in _SCALARS:
         return _SCALARS[hint]
     if arguments := get_args(hint):  # list[...]
         inside = _converter(arguments[0])
+        if inside is _number:
+            return _vector
         return lambda value: [inside(item) for item in value] if isinstance(value, list) else None
     return lambda value: _struct(hint, value)
 
@@ -91,11 +93,16 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def _vector(value: Any) -> list[float] | None:
+    """All of its numbers, or none: without one of them it would be another vector."""
+    numbers = [_number(item) for item in value] if isinstance(value, list) else []
+    return [x for x in numbers if x is not None] if all(x is not None and math.isfinite(x) for x in numbers) else None
+
+
 def _whole(value: Any) -> int | None:
-    if type(value) is int:
-        return value
-    number = _number(value)
-    return None if number is None or not math.isfinite(number) else int(number)
+    """Counts and places in lists: never negative."""
+    number = value if type(value) is int else _number(value)
+    return int(number) if number is not None and 0 <= number <= MOST else None
 
 
 def _bool(value: Any) -> bool | None:

@@ -28,6 +28,7 @@ from shared.providers.vertex.schema_terms import bounds_of, enum_of, types_of, v
 
 __all__ = ["convert"]
 
+_KEPT: Final = 65_536  # bytes of a schema that is worth remembering
 _MAX_NODES: Final = 5000
 _MAX_DEPTH: Final = 24  # while reading; what comes out is measured by the importer's rule
 _FORMATS: Final = {
@@ -92,7 +93,8 @@ def convert(schema: Any, param: str, path: str, level: int, shape: Shape, *, ord
     their schemas, so the last ones are kept.
     """
     raw = msgspec.json.encode(object_(schema, param))
-    result = _converted(raw, param, path, level, ordered)
+    convert_raw = _converted if len(raw) <= _KEPT else _converted.__wrapped__
+    result = convert_raw(raw, param, path, level, ordered)
     if isinstance(result, LineError):
         raise LineError(result.code, result.message, result.param)
     converted, found = result

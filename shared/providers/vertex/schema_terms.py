@@ -3,11 +3,12 @@
 import math
 from typing import Any, Final
 
-from shared.providers.vertex.checks import INT64, array, number, text, wrong_value
+from shared.providers.vertex.checks import array, number, text, wrong_value
 
 __all__ = ["bounds_of", "enum_of", "types_of", "values_of"]
 
 _INF: Final = math.inf
+_MOST: Final = 1e300
 _TYPES: Final = {"string", "integer", "number", "boolean", "array", "object", "null"}
 
 
@@ -92,11 +93,11 @@ def bounds_of(flat: dict[str, Any], kind: str, param: str) -> dict[str, float]:
     bounds: dict[str, float] = {}
     for name in ("minimum", "maximum"):
         if name in flat:
-            bounds[name] = number(flat[name], f"{param}.{name}", -INT64, INT64)
+            bounds[name] = float(number(flat[name], f"{param}.{name}", -_MOST, _MOST))
     if (least := _open_bound(flat, "exclusiveMinimum", kind, param)) is not None:
-        bounds["minimum"] = max(bounds.get("minimum", -_INF), math.floor(least) + 1)
+        bounds["minimum"] = max(bounds.get("minimum", -_INF), math.floor(least) + 1.0)
     if (most := _open_bound(flat, "exclusiveMaximum", kind, param)) is not None:
-        bounds["maximum"] = min(bounds.get("maximum", _INF), math.ceil(most) - 1)
+        bounds["maximum"] = min(bounds.get("maximum", _INF), math.ceil(most) - 1.0)
     if flat.get("multipleOf", 1) != 1 or ("multipleOf" in flat and kind != "integer"):
         raise wrong_value(f"{param}.multipleOf", "this constraint cannot be expressed for Gemini.")
     return bounds

@@ -41,8 +41,8 @@ def _array(body: dict[str, Any], name: str) -> list[Any]:
 
 
 def _tool(tool: Any, param: str, draft: Draft) -> dict[str, Any]:
-    if one_of(object_(tool, param).get("type"), f"{param}.type", {"function"}):
-        only(tool, {"type", "function"}, param)
+    one_of(object_(tool, param).get("type"), f"{param}.type", {"function"})
+    only(tool, {"type", "function"}, param)
     return _function(tool.get("function"), f"{param}.function", draft)
 
 

@@ -115,7 +115,9 @@ def _tool_call(draft: Draft, call: Any, param: str) -> dict[str, Any]:
     if call.get("type", "function") != "function":
         raise wrong_value(f"{param}.type", "only function calls are supported.")
     part = _call(draft, call.get("function"), f"{param}.function")
-    draft.calls = {**draft.calls, text(call.get("id"), f"{param}.id"): part["functionCall"]["name"]}
+    if draft.calls is None:
+        draft.calls = {}
+    draft.calls[text(call.get("id"), f"{param}.id")] = part["functionCall"]["name"]
     if call.get("extra_content") is not None:
         part["thoughtSignature"] = _signature(call["extra_content"], f"{param}.extra_content")
     return part
@@ -157,7 +159,7 @@ def _function_name(value: Any, param: str) -> str:
 
 def _tool(draft: Draft, message: dict[str, Any], param: str) -> dict[str, Any]:
     here = f"{param}.tool_call_id"
-    name = draft.calls.get(text(message.get("tool_call_id"), here))
+    name = (draft.calls or {}).get(text(message.get("tool_call_id"), here))
     if name is None:
         raise wrong_value(here, "no earlier message of the assistant has a tool call of this id.")
     return _response(draft, name, _content(message, param), param)
@@ -165,7 +167,9 @@ def _tool(draft: Draft, message: dict[str, Any], param: str) -> dict[str, Any]:
 
 def _response(draft: Draft, name: str, content: Any, param: str) -> dict[str, Any]:
     response: dict[str, Any] = {"name": name}
-    draft.results = [*draft.results, (response, "".join(texts_of(content, f"{param}.content")))]
+    if draft.results is None:
+        draft.results = []
+    draft.results.append((response, "".join(texts_of(content, f"{param}.content"))))
     return {"functionResponse": response}
 
 

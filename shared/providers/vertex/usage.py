@@ -6,28 +6,22 @@ from typing import Any, Final
 from shared.domain.usage import Tokens
 from shared.providers.vertex.reply import Detail, UsageMetadata
 
-__all__ = ["count", "usage_of"]
+__all__ = ["usage_of"]
 
-_LIMIT: Final = 2**53  # a count above it is nonsense, and no JSON number either
 _KINDS: Final = {"TEXT": "text", "AUDIO": "audio", "IMAGE": "image", "VIDEO": "video"}  # others, as DOCUMENT, are text
 _ORDER: Final = ("text", "audio", "image", "video")  # what a cache is taken to have held, where it does not say
 
 
-def count(value: int | None) -> int:
-    """A count that can be trusted to be one."""
-    return value if value is not None and 0 <= value <= _LIMIT else 0
-
-
 def usage_of(meta: UsageMetadata) -> tuple[Tokens, dict[str, Any]]:
     """Our tokens, and `usage` of a chat completion."""
-    prompt = count(meta.prompt_token_count) or _sum(meta.prompt_tokens_details)
-    written = count(meta.candidates_token_count) or _sum(meta.candidates_tokens_details)
-    thinking = count(meta.thoughts_token_count)
-    tool = count(meta.tool_use_prompt_token_count)
-    total = count(meta.total_token_count)
+    prompt = meta.prompt_token_count or _sum(meta.prompt_tokens_details)
+    written = meta.candidates_token_count or _sum(meta.candidates_tokens_details)
+    thinking = meta.thoughts_token_count or 0
+    tool = meta.tool_use_prompt_token_count or 0
+    total = meta.total_token_count or 0
     if thinking and total == prompt + written + tool:
         written = max(0, written - thinking)  # the candidates' count has the thoughts in it
-    cached = min(count(meta.cached_content_token_count), prompt)
+    cached = min(meta.cached_content_token_count or 0, prompt)
     if _is_text(meta.prompt_tokens_details) and _is_text(meta.candidates_tokens_details):
         audio = cached_audio = image_output = 0
         tokens = Tokens(prompt - cached, 0, 0, 0, cached, 0, tool, written, 0, thinking)
@@ -73,14 +67,14 @@ def _known(details: list[Detail] | None) -> Iterable[Detail]:
 
 
 def _sum(details: list[Detail] | None) -> int:
-    return sum(count(detail.token_count) for detail in _known(details))
+    return sum(detail.token_count or 0 for detail in _known(details))
 
 
 def _by_kind(details: list[Detail] | None, total: int) -> dict[str, int]:
     """How `total` divides into kinds; what the details leave open is text; what they claim too much is cut."""
     kinds = dict.fromkeys(_ORDER, 0)
     for detail in _known(details):
-        kinds[_KINDS.get(detail.modality or "", "text")] += count(detail.token_count)
+        kinds[_KINDS.get(detail.modality or "", "text")] += detail.token_count or 0
     missing = total - sum(kinds.values())
     if missing >= 0:
         kinds["text"] += missing
@@ -96,7 +90,7 @@ def _cached(details: list[Detail] | None, cached: int, held: dict[str, int]) -> 
     """How many tokens of each kind came from the cache: as it says, within what was there; else text first."""
     claimed = dict.fromkeys(_ORDER, 0)
     for detail in _known(details):
-        claimed[_KINDS.get(detail.modality or "", "text")] += count(detail.token_count)
+        claimed[_KINDS.get(detail.modality or "", "text")] += detail.token_count or 0
     taken, left = {}, cached
     for kind in _ORDER:
         taken[kind] = min(claimed[kind], held[kind], left)

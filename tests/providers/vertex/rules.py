@@ -2,6 +2,7 @@
 
 import json
 import string
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,53 +35,59 @@ def request(model: str = "gemini-2.5-flash", **body: Any) -> dict[str, Any]:
 
 def breaches(row: dict[str, Any]) -> list[str]:
     """Everything in a row that would fail its job."""
-    found: list[str] = []
-    types: dict[tuple[str, ...], set[str]] = {}
+    types: dict[str, set[str]] = {}
+    _collect(row, "", types)
+    clashes = [f"{path}: {sorted(kinds)}" for path, kinds in types.items() if len(kinds) > 1]
+    return [*_walk(row, "row", 1), *clashes]
 
-    def kind(value: Any) -> str:
-        if isinstance(value, bool):
-            return "bool"
-        if isinstance(value, (int, float)):
-            return "number"
-        return {str: "string", dict: "struct", list: "array", type(None): "null"}[type(value)]
 
-    def look(value: Any, path: tuple[str, ...], depth: int) -> None:
-        where = ".".join(path)
-        if isinstance(value, (dict, list)) and depth > 15:
-            found.append(f"{where}: level {depth}")
-        if value is None:
-            found.append(f"{where}: null")
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            found.append(f"{where}: not 64 bits")
-        elif isinstance(value, dict):
-            if not value:
-                found.append(f"{where}: empty struct")
-            if len({key.lower() for key in value}) != len(value):
-                found.append(f"{where}: keys that differ in case alone")
-            for key, member in value.items():
-                if not key or key[0] not in FIRST or not set(key) <= OTHERS or len(key) > 300:
-                    found.append(f"{where}: field name {key!r}")
-                look(member, (*path, key), depth + 1)
-        elif isinstance(value, list):
-            if not value:
-                found.append(f"{where}: empty array")
-            if len({kind(item) for item in value}) > 1:
-                found.append(f"{where}: mixed array")
-            if any(isinstance(item, list) for item in value):
-                found.append(f"{where}: array of arrays")
-            for item in value:
-                look(item, path, depth + 1)
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    return {str: "string", dict: "struct", list: "array", type(None): "null"}[type(value)]
 
-    def typed(value: Any, path: tuple[str, ...], *, listed: bool = False) -> None:
-        if isinstance(value, list):
-            for item in value:
-                typed(item, path, listed=True)
-            return
-        types.setdefault(tuple(step.lower() for step in path), set()).add(f"{listed}:{kind(value)}:{path[-1:]}")
-        if isinstance(value, dict):
-            for key, member in value.items():
-                typed(member, (*path, key))
 
-    look(row, (), 1)
-    typed(row, ())
-    return found + [f"{'.'.join(path)}: {sorted(kinds)}" for path, kinds in types.items() if len(kinds) > 1]
+def _walk(value: Any, where: str, depth: int) -> Iterator[str]:
+    if value is None:
+        yield f"{where}: null"
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield f"{where}: not 64 bits"
+    elif isinstance(value, (dict, list)):
+        if depth > 15:
+            yield f"{where}: level {depth}"
+        if not value:
+            yield f"{where}: empty"
+        yield from _struct(value, where, depth) if isinstance(value, dict) else _array(value, where, depth)
+
+
+def _struct(value: dict[str, Any], where: str, depth: int) -> Iterator[str]:
+    if len({key.lower() for key in value}) != len(value):
+        yield f"{where}: keys that differ in case alone"
+    for key, member in value.items():
+        if not key or key[0] not in FIRST or not set(key) <= OTHERS or len(key) > 300:
+            yield f"{where}: field name {key!r}"
+        if key.upper().startswith(("_TABLE_", "_FILE_", "_PARTITION")):
+            yield f"{where}: reserved name {key!r}"
+        yield from _walk(member, f"{where}.{key}", depth + 1)
+
+
+def _array(value: list[Any], where: str, depth: int) -> Iterator[str]:
+    kinds = {_kind(item) for item in value}
+    if len(kinds) > 1 or "array" in kinds:
+        yield f"{where}: array of {sorted(kinds)}"
+    for item in value:
+        yield from _walk(item, where, depth + 1)
+
+
+def _collect(value: Any, path: str, types: dict[str, set[str]], prefix: str = "") -> None:
+    """The type of each path, arrays transparent, and how its last key is spelled."""
+    if isinstance(value, list):
+        for item in value:
+            _collect(item, path, types, "array of ")
+        return
+    types.setdefault(path.lower(), set()).add(f"{prefix}{_kind(value)} {path.rpartition('.')[2]}")
+    if isinstance(value, dict):
+        for key, member in value.items():
+            _collect(member, f"{path}.{key}", types)

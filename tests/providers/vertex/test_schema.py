@@ -250,6 +250,6 @@ def test_a_schema_that_was_seen_before_is_refused_again() -> None:
             chat(**body({"type": "string", "not": {}}))
 
 
-def test_a_number_beyond_64_bits_is_refused() -> None:
+def test_a_bound_that_no_double_holds_is_refused() -> None:
     with pytest.raises(LineError, match="between"):
-        chat(**body({"type": "integer", "maximum": 10**30}))
+        chat(**body({"type": "integer", "maximum": 10**400}))

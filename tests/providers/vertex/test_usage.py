@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.usage import Tokens
 from shared.providers.vertex.reply import UsageMetadata
+from shared.providers.vertex.rows import read_row
 from shared.providers.vertex.usage import usage_of
 
 
@@ -22,7 +23,6 @@ CASES: list[tuple[dict[str, Any], Tokens]] = [
     ({"promptTokensDetails": detail(TEXT=5)}, Tokens(text=5)),
     ({"promptTokenCount": 5, "cachedContentTokenCount": 3}, Tokens(text=2, cached_text=3)),
     ({"promptTokenCount": 5, "cachedContentTokenCount": 9}, Tokens(cached_text=5)),
-    ({"promptTokenCount": -5, "candidatesTokenCount": 10**30}, Tokens()),
     (
         {"promptTokenCount": 100, "promptTokensDetails": detail(TEXT=10, AUDIO=20, IMAGE=30, VIDEO=15, DOCUMENT=25)},
         Tokens(text=35, audio=20, image=30, video=15),
@@ -85,7 +85,7 @@ def test_tokens_never_overlap(meta: dict[str, Any], tokens: Tokens) -> None:
     assert usage["total_tokens"] == sum(tokens)
 
 
-COUNTS = st.none() | st.integers(-5, 50)
+COUNTS = st.none() | st.integers(0, 50)
 DETAILS = st.none() | st.lists(
     st.builds(
         lambda modality, number: {"modality": modality, "tokenCount": number},
@@ -112,3 +112,11 @@ def test_no_kind_is_ever_negative(meta: dict[str, Any]) -> None:
     assert min(tokens) >= 0
     assert usage["prompt_tokens"] == tokens.prompt + tokens.tool
     assert usage["completion_tokens"] == tokens.output + tokens.image_output + tokens.thinking
+
+
+def test_what_is_no_count_counts_as_missing() -> None:
+    meta = {"promptTokenCount": -5, "candidatesTokenCount": 10**30, "thoughtsTokenCount": "7", "totalTokenCount": True}
+    row = read_row(msgspec.json.encode({"key": "r-000001", "response": {"usageMetadata": meta}}))
+
+    assert row is not None
+    assert usage_of(row.content.response.usage_metadata)[0] == Tokens(thinking=7)
