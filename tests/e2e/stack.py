@@ -58,11 +58,17 @@ class Stack:
         self.key = os.environ.get("OFFPEAK_MASTER_KEY") or (self.data / "master_key").read_text().strip()
 
     def stop(self) -> int:
+        """End all of it; the exit status. Again is no harm."""
         self.process.terminate()
         code = self.process.wait(20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return code
+
+    def die(self) -> None:
+        """Kill -9 of the supervisor, with which everything ends."""
+        self.process.kill()
+        self.stop()
 
     def client(self, **options: Any) -> OpenAI:
         return OpenAI(base_url=f"{self.url}/v1", api_key=self.key, **options)

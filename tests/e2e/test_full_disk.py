@@ -1,7 +1,7 @@
 """A disk that takes no more: said clearly, nothing half written, and work goes on where there is room."""
 
 import resource
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -17,8 +17,8 @@ def no_large_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST, MOST))
 
 
-def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "data", prepare=no_large_files)
+def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack(prepare=no_large_files)
     with stack.client(max_retries=0) as client:
         answer = httpx.post(
             f"{stack.url}/v1/files",
@@ -31,7 +31,7 @@ def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Pat
         assert answer.headers["x-should-retry"] == "false"
         assert "room" in answer.json()["error"]["message"]
         assert list(client.files.list()) == []
-        stored = (path for path in (tmp_path / "data" / "objects").rglob("*") if path.is_file())
+        stored = (path for path in (stack.data / "objects").rglob("*") if path.is_file())
         assert [path for path in stored if path.stat().st_size] == []
         batch = ended(client, start(client, [chat("fits")]).id)
         assert batch.status == "completed"

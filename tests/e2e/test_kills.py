@@ -3,7 +3,7 @@
 import random
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -25,9 +25,9 @@ def check(stack: Stack, ids: list[str]) -> None:
 
 
 @pytest.mark.xdist_group("kills")
-def test_every_process_may_be_killed_again_and_again(tmp_path: Path) -> None:
+def test_every_process_may_be_killed_again_and_again(new_stack: Callable[[], Stack]) -> None:
     """Two batches run while each kind of process dies four times; each line comes back once, all the same."""
-    stack = Stack(tmp_path / "data")
+    stack = new_stack()
     dice = random.Random(1)
     with stack.client(max_retries=8) as client:
         ids = [start(client, [chat(f"line-{n}", f"nonce {n}") for n in range(LINES)]).id for _ in range(2)]
@@ -39,15 +39,12 @@ def test_every_process_may_be_killed_again_and_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("kills")
-def test_after_the_whole_stack_was_killed_a_new_start_goes_on(tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "data")
+def test_after_the_whole_stack_was_killed_a_new_start_goes_on(new_stack: Callable[[], Stack]) -> None:
+    stack = new_stack()
     with stack.client() as client:
         ids = [start(client, [chat(f"line-{n}", f"nonce {n}") for n in range(LINES)]).id]
     time.sleep(1.5)
-    stack.process.kill()
-    stack.process.wait()
-    assert stack.process.stdout is not None
-    stack.process.stdout.close()
+    stack.die()
     stack.start()
     check(stack, ids)
     assert stack.stop() == 0

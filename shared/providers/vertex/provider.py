@@ -8,7 +8,11 @@ from typing import Final
 from shared.config import Deployment
 from shared.domain import layout
 from shared.domain.shard import Job
+from shared.lines.completions import COMPLETIONS
+from shared.lines.lowering import Lowering
+from shared.lines.responses import RESPONSES
 from shared.providers.base import Codec, Limits, Media, Provider
+from shared.providers.lowered import lowered_codec
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
 
@@ -19,6 +23,7 @@ LIMITS: Final = Limits(rows=200_000, bytes=950_000_000)
 
 _CHAT: Final = "/v1/chat/completions"
 _EMBEDDINGS: Final = "/v1/embeddings"
+_LOWERED: Final[dict[str, Lowering]] = {"/v1/responses": RESPONSES, "/v1/completions": COMPLETIONS}
 _PIECE: Final = re.compile(r"predictions\.jsonl-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
@@ -28,14 +33,16 @@ def open_vertex(deployment: Deployment, media: Media) -> Provider:
 
     def codec(endpoint: str) -> Codec | None:
         embeds = _embeds(model)
-        if endpoint == _EMBEDDINGS and embeds:
-            return embedding_codec(model)
-        if endpoint == _CHAT and not embeds:
+        if embeds:
+            return embedding_codec(model) if endpoint == _EMBEDDINGS else None
+        if endpoint == _CHAT:
             return chat_codec(model, media)
+        if endpoint in _LOWERED:
+            return lowered_codec(chat_codec(model, media), _LOWERED[endpoint])
         return None
 
     def codec_named(name: str) -> Codec:
-        for found in (codec(_CHAT), codec(_EMBEDDINGS)):
+        for found in map(codec, (_CHAT, _EMBEDDINGS, *_LOWERED)):
             if found is not None and found.name == name:
                 return found
         raise LookupError(f"{deployment.id}: {model} has no codec {name!r}")
