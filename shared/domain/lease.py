@@ -1,6 +1,6 @@
 """A lease: one worker at a time, and nobody for ever.
 
-   t0 ───── a lease ─────▶ t0 + 45 s ────▶
+   t0 ───── a lease ─────▶ t0 + 30 s ────▶
    └ A claims, epoch 1     └ A is silent, so presumed dead: B may claim, epoch 2
         └ A renews while it works, so that a long step keeps its lease
 
@@ -14,8 +14,8 @@ from shared.domain.clock import SECOND
 
 __all__ = ["LEASE", "RENEW_AFTER", "Lease"]
 
-LEASE: Final = 45 * SECOND  # longer than any single call that a step makes (see providers, 20 s)
-RENEW_AFTER: Final = 10 * SECOND  # a working step renews about this often
+LEASE: Final = 30 * SECOND  # longer than any single call that a step makes (a provider gets 18 s)
+RENEW_AFTER: Final = 5 * SECOND  # a working step renews about this often
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ class Lowered:
     places: dict[str, str] = field(default_factory=dict)
     """Path in `body` to the path in what the caller wrote, where they differ; what is below a path goes with it."""
     echo: dict[str, Any] = field(default_factory=dict)
-    """What the answer repeats of the request. It is stored with each line: scalars only, and only if not the default."""
+    """What the answer repeats of the request. Stored with each line: short values, none that is the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

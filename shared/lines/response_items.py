@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from shared.lines.checks import array, known, missing, object_, text, unsupported, wrong_type, wrong_value
+from shared.lines.checks import array, members, missing, only, text, unsupported, wrong_type, wrong_value
 
 __all__ = ["read_input", "read_instructions"]
 
@@ -43,7 +43,7 @@ def read_input(value: Any, messages: list[dict[str, Any]], places: dict[str, str
         raise missing("input") if value is None else wrong_type("input", "a string or an array", value)
     for at, given in enumerate(value):
         param = f"input[{at}]"
-        item = object_(given, param)
+        item = members(given, param)
         kind = text(item.get("type", "message" if "role" in item else None), f"{param}.type")
         reader = _ITEMS.get(kind)
         if reader is None:
@@ -52,7 +52,7 @@ def read_input(value: Any, messages: list[dict[str, Any]], places: dict[str, str
 
 
 def _message(talk: _Talk, item: dict[str, Any], param: str) -> None:
-    known(item, {"type", "role", "content"} | _SAID, param)
+    only(item, {"type", "role", "content"} | _SAID, param)
     role = text(item.get("role"), f"{param}.role")
     if role not in _ROLES:
         raise wrong_value(f"{param}.role", f"supported values are: {', '.join(sorted(_ROLES))}.")
@@ -63,7 +63,7 @@ def _message(talk: _Talk, item: dict[str, Any], param: str) -> None:
 
 def _call(talk: _Talk, item: dict[str, Any], param: str) -> None:
     """A call belongs to the turn of the assistant that it continues."""
-    known(item, {"type", "call_id", "name", "arguments", "extra_content"} | _SAID, param)
+    only(item, {"type", "call_id", "name", "arguments", "extra_content"} | _SAID, param)
     call: dict[str, Any] = {
         "id": text(item.get("call_id"), f"{param}.call_id"),
         "type": "function",
@@ -80,7 +80,7 @@ def _call(talk: _Talk, item: dict[str, Any], param: str) -> None:
 
 
 def _result(talk: _Talk, item: dict[str, Any], param: str) -> None:
-    known(item, {"type", "call_id", "output"} | _SAID, param)
+    only(item, {"type", "call_id", "output"} | _SAID, param)
     message = {"role": "tool", "tool_call_id": text(item.get("call_id"), f"{param}.call_id")}
     path = talk.add(message, param, f"{param}.output")
     talk.places[f"{path}.tool_call_id"] = f"{param}.call_id"
@@ -89,7 +89,7 @@ def _result(talk: _Talk, item: dict[str, Any], param: str) -> None:
 
 def _reasoning(_: _Talk, item: dict[str, Any], param: str) -> None:
     """Summaries are for people; a model is not told its own. What only OpenAI can read would be lost."""
-    known(item, {"type", "summary", "content", "encrypted_content"} | _SAID, param)
+    only(item, {"type", "summary", "content", "encrypted_content"} | _SAID, param)
     if "encrypted_content" in item:
         raise unsupported(f"{param}.encrypted_content", "reasoning of another model cannot be read.")
 
@@ -109,7 +109,7 @@ def _content(talk: _Talk, value: Any, param: str, path: str) -> Any:
     parts = []
     for at, given in enumerate(array(value, param)):
         here = f"{param}[{at}]"
-        part = object_(given, here)
+        part = members(given, here)
         kind = text(part.pop("type", None), f"{here}.type")
         reader = _PARTS.get(kind)
         if reader is None:
@@ -121,17 +121,17 @@ def _content(talk: _Talk, value: Any, param: str, path: str) -> Any:
 
 
 def _text(_: _Talk, part: dict[str, Any], param: str, __: str) -> dict[str, Any]:
-    known(part, {"text", "annotations", "logprobs"}, param)  # the last two come with answers
+    only(part, {"text", "annotations", "logprobs"}, param)  # the last two come with answers
     return {"type": "text", "text": text(part.get("text"), f"{param}.text")}
 
 
 def _refusal(_: _Talk, part: dict[str, Any], param: str, __: str) -> dict[str, Any]:
-    known(part, {"refusal"}, param)
+    only(part, {"refusal"}, param)
     return {"type": "refusal", "refusal": text(part.get("refusal"), f"{param}.refusal")}
 
 
 def _image(talk: _Talk, part: dict[str, Any], param: str, path: str) -> dict[str, Any]:
-    known(part, {"image_url", "detail", "file_id", "format"}, param)
+    only(part, {"image_url", "detail", "file_id", "format"}, param)
     if "file_id" in part:
         raise unsupported(f"{param}.file_id", "give the image as image_url.")
     image = {"url": text(part.get("image_url"), f"{param}.image_url")}
@@ -141,14 +141,14 @@ def _image(talk: _Talk, part: dict[str, Any], param: str, path: str) -> dict[str
 
 
 def _audio(_: _Talk, part: dict[str, Any], param: str, __: str) -> dict[str, Any]:
-    known(part, {"input_audio"}, param)
+    only(part, {"input_audio"}, param)
     if "input_audio" not in part:
         raise missing(f"{param}.input_audio")
     return {"type": "input_audio", "input_audio": part["input_audio"]}
 
 
 def _file(talk: _Talk, part: dict[str, Any], param: str, path: str) -> dict[str, Any]:
-    known(part, {"file_data", "file_url", "file_id", "filename", "format", "detail"}, param)
+    only(part, {"file_data", "file_url", "file_id", "filename", "format", "detail"}, param)
     sources = [name for name in ("file_data", "file_url", "file_id") if name in part]
     if not sources:
         raise missing(f"{param}.file_data")
@@ -157,7 +157,7 @@ def _file(talk: _Talk, part: dict[str, Any], param: str, path: str) -> dict[str,
     if part.get("detail", "auto") != "auto":
         raise unsupported(f"{param}.detail", "pages of documents have one resolution.")
     source = sources[0]
-    file = {name: part[name] for name in ("filename", "format") if name in part}
+    file: dict[str, Any] = {name: part[name] for name in ("filename", "format") if name in part}
     file["file_data" if source == "file_data" else "file_id"] = part[source]  # a chat has URLs as ids
     talk.places |= {f"{path}.file": param, f"{path}.file.file_id": f"{param}.{source}"}
     return {"type": "file", "file": file}

@@ -7,10 +7,11 @@ What would be lost is an error of the line that names the parameter: whatever a 
 from collections.abc import Callable
 from typing import Any, Final
 
-from shared.lines.checks import array, known, missing, object_, text, unsupported, wrong_type, wrong_value
+from shared.lines.checks import array, members, missing, only, text, unsupported, wrong_type, wrong_value
 from shared.lines.lowering import EXTENSIONS, Lowered, Lowering
 from shared.lines.response_items import read_input, read_instructions
 from shared.lines.response_object import respond
+from shared.lines.response_tools import read_tool_choice, read_tools
 
 __all__ = ["RESPONSES"]
 
@@ -45,7 +46,7 @@ def lower(body: dict[str, Any]) -> Lowered:
 
     Values that mean the same in a chat go as they are: the chat codec checks them.
     """
-    known(body, _READERS.keys())
+    only(body, _READERS.keys())
     messages: list[dict[str, Any]] = []
     lowered = Lowered(body={"messages": messages}, places=dict(_PLACES))
     if body.get("instructions") is not None:
@@ -119,16 +120,16 @@ def _include(lowered: Lowered, value: Any) -> None:
 
 
 def _text(lowered: Lowered, value: Any) -> None:
-    config = object_(value, "text")
-    known(config, {"format", "verbosity"}, "text")
+    config = members(value, "text")
+    only(config, {"format", "verbosity"}, "text")
     if "verbosity" in config:
         lowered.body["verbosity"] = config["verbosity"]
     if "format" not in config:
         return
-    wanted = object_(config["format"], "text.format")
+    wanted = members(config["format"], "text.format")
     kind = text(wanted.get("type"), "text.format.type")
     if kind == "json_schema":
-        known(wanted, {"type", "name", "description", "schema", "strict"}, "text.format")
+        only(wanted, {"type", "name", "description", "schema", "strict"}, "text.format")
         for name in ("name", "schema"):
             if name not in wanted:
                 raise missing(f"text.format.{name}")
@@ -142,8 +143,8 @@ def _text(lowered: Lowered, value: Any) -> None:
 
 def _reasoning(lowered: Lowered, value: Any) -> None:
     """A summary is whatever the model says of its thoughts; how long it is cannot be chosen."""
-    config = object_(value, "reasoning")
-    known(config, {"effort", "summary"}, "reasoning")
+    config = members(value, "reasoning")
+    only(config, {"effort", "summary"}, "reasoning")
     if "effort" in config:
         lowered.body["reasoning_effort"] = lowered.echo["effort"] = config["effort"]
     if "summary" not in config:
@@ -163,49 +164,6 @@ def _thinking(lowered: Lowered, value: Any) -> None:
     lowered.body["thinking_config"] = {**value, **ours} if ours and isinstance(value, dict) else value
 
 
-def _tools(lowered: Lowered, value: Any) -> None:
-    tools = []
-    for at, given in enumerate(array(value, "tools")):
-        param = f"tools[{at}]"
-        tool = object_(given, param)
-        if text(tool.pop("type", None), f"{param}.type") != "function":
-            raise unsupported(f"{param}.type", "only functions can be offered; nothing else is run here.")
-        known(tool, {"name", "description", "parameters", "strict"}, param)
-        tools.append({"type": "function", "function": tool})
-        lowered.places[f"{param}.function"] = param
-    lowered.body["tools"] = tools
-
-
-def _tool_choice(lowered: Lowered, value: Any) -> None:
-    param = "tool_choice"
-    if isinstance(value, str):
-        _repeated(param, param, "auto")(lowered, value)
-        return
-    choice = object_(value, param)
-    kind = text(choice.pop("type", None), f"{param}.type")
-    if kind == "function":
-        known(choice, {"name"}, param)
-        lowered.echo[param] = {"type": kind, "name": choice.get("name")}
-    elif kind == "allowed_tools":
-        known(choice, {"mode", "tools"}, param)
-        if choice.get("mode") != "auto":
-            lowered.echo[param] = choice.get("mode")
-        choice["tools"] = [_allowed(lowered, tool, at) for at, tool in enumerate(array(choice.get("tools"), "tools"))]
-    else:
-        raise unsupported(f"{param}.type", "only functions can be chosen.")
-    lowered.body[param] = {"type": kind, kind: choice}
-
-
-def _allowed(lowered: Lowered, given: Any, at: int) -> dict[str, Any]:
-    param = f"tool_choice.tools[{at}]"
-    tool = object_(given, param)
-    kind = text(tool.pop("type", None), f"{param}.type")
-    if kind != "function":
-        raise unsupported(f"{param}.type", "only functions can be chosen.")
-    lowered.places[f"tool_choice.allowed_tools.tools[{at}].function"] = param
-    return {"type": kind, kind: tool}
-
-
 _UNKEPT: Final = "earlier responses are not kept; give the whole conversation as input."
 _SERVED: Final = {
     "previous_response_id": _refuse("previous_response_id", _UNKEPT),
@@ -222,8 +180,8 @@ _READERS: Final[dict[str, Reader]] = {
     "include": _include,
     "text": _text,
     "reasoning": _reasoning,
-    "tools": _tools,
-    "tool_choice": _tool_choice,
+    "tools": read_tools,
+    "tool_choice": read_tool_choice,
     **{name: _as_is(name) for name in EXTENSIONS},
     "thinking_config": _thinking,
     **{
@@ -244,7 +202,7 @@ _READERS: Final[dict[str, Reader]] = {
     },
     **_SERVED,
     "background": _only("background", harmless=False, why="a batch waits for all of its lines."),
-    "truncation": _only("truncation", "disabled", "an input that is too long is an error, and nothing of it is left out."),
+    "truncation": _only("truncation", "disabled", "nothing is left out of an input that is too long."),
     "max_tool_calls": _refuse("max_tool_calls", "built-in tools are not run here."),
 }
 

@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from shared.lines.errors import LineError
-from shared.providers.base import Media
-from shared.providers.vertex.checks import (
+from shared.lines.checks import (
     array,
     flag,
     integer,
@@ -21,6 +19,8 @@ from shared.providers.vertex.checks import (
     wrong_type,
     wrong_value,
 )
+from shared.lines.errors import LineError
+from shared.providers.base import Media
 from shared.providers.vertex.draft import Draft
 from shared.providers.vertex.profile import Profile
 from shared.providers.vertex.schema import convert

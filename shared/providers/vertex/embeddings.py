@@ -7,8 +7,7 @@ from base64 import b64encode
 from typing import Any, Final
 
 from shared.domain.usage import Tokens
-from shared.providers.base import Answer, Entry, ProviderRow
-from shared.providers.vertex.checks import (
+from shared.lines.checks import (
     integer,
     missing,
     one_of,
@@ -18,6 +17,7 @@ from shared.providers.vertex.checks import (
     wrong_type,
     wrong_value,
 )
+from shared.providers.base import Answer, Entry, ProviderRow
 from shared.providers.vertex.failure import day_of, failure, failure_of_row
 from shared.providers.vertex.profile import bare
 from shared.providers.vertex.reply import Response, Row

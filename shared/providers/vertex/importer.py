@@ -15,7 +15,7 @@ A known limit: the importer may take texts that all look like numbers for number
 import re
 from typing import Any, Final
 
-from shared.providers.vertex.checks import shown, wrong_value
+from shared.lines.checks import shown, wrong_value
 
 __all__ = ["MAX_LEVEL", "Shape", "check_level", "check_name", "fit"]
 

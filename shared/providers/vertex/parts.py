@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from shared.providers.vertex.checks import array, missing, object_, one_of, only, text, unsupported, wrong_value
+from shared.lines.checks import array, missing, object_, one_of, only, text, unsupported, wrong_value
 from shared.providers.vertex.draft import Draft
 
 __all__ = ["parts_of", "texts_of"]

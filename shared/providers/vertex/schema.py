@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.lines.errors import LineError
-from shared.providers.vertex.checks import (
+from shared.lines.checks import (
     array,
     integer,
     object_,
@@ -22,6 +21,7 @@ from shared.providers.vertex.checks import (
     wrong_type,
     wrong_value,
 )
+from shared.lines.errors import LineError
 from shared.providers.vertex.importer import Shape, check_level, check_name
 from shared.providers.vertex.schema_merge import Document
 from shared.providers.vertex.schema_terms import bounds_of, enum_of, types_of, values_of

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote
 
-from shared.providers.vertex.checks import array, object_, text, wrong_value
+from shared.lines.checks import array, object_, text, wrong_value
 
 __all__ = ["Document"]
 

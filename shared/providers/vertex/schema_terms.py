@@ -3,7 +3,7 @@
 import math
 from typing import Any, Final
 
-from shared.providers.vertex.checks import array, number, text, wrong_value
+from shared.lines.checks import array, number, text, wrong_value
 
 __all__ = ["bounds_of", "enum_of", "types_of", "values_of"]
 

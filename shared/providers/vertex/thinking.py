@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from shared.providers.vertex.checks import flag, integer, object_, one_of, only, text, unsupported, wrong_value
+from shared.lines.checks import flag, integer, object_, one_of, only, text, unsupported, wrong_value
 from shared.providers.vertex.draft import Draft
 from shared.providers.vertex.profile import EFFORTS
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from shared.lines.checks import array, flag, object_, one_of, only, text, unsupported, wrong_value
 from shared.lines.errors import LineError
-from shared.providers.vertex.checks import array, flag, object_, one_of, only, text, unsupported, wrong_value
 from shared.providers.vertex.draft import Draft
 from shared.providers.vertex.schema import convert
 from shared.providers.vertex.turns import FUNCTION_NAME

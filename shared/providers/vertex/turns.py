@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.lines.checks import array, missing, object_, only, text, unsupported, wrong_type, wrong_value
 from shared.lines.errors import LineError
-from shared.providers.vertex.checks import array, missing, object_, only, text, unsupported, wrong_type, wrong_value
 from shared.providers.vertex.draft import Draft
 from shared.providers.vertex.importer import Shape, fit
 from shared.providers.vertex.parts import parts_of, texts_of

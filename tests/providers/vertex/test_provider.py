@@ -34,7 +34,9 @@ def test_a_model_is_offered_at_its_own_endpoint(model: str, chat: bool, embeddin
     offered = provider(model)
     assert (offered.codec("/v1/chat/completions") is not None) is chat
     assert (offered.codec("/v1/embeddings") is not None) is embeddings
-    assert offered.codec("/v1/completions") is None
+    assert (offered.codec("/v1/responses") is not None) is chat
+    assert (offered.codec("/v1/completions") is not None) is chat
+    assert offered.codec("/v1/moderations") is None
     assert offered.location == "europe-west4"
 
 
