@@ -72,7 +72,7 @@ def check(body: dict[str, Any]) -> None:
     try:
         encoded = chat(**body)
     except LineError as error:
-        assert error.param in {None, "stream"} or error.param in error.message
+        assert error.param in {None, "stream"} or error.param in error.message  # noqa: PT017  # a refusal is as good as a row
         return
     row = json.loads(encoded.rows)
     assert breaches(row) == []
