@@ -13,18 +13,32 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.config import Config, Deployment, read_config
-from shared.domain.errors import ConfigError
+from shared.domain.errors import ConfigError, Transient
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
 from shared.settings import Settings, read_settings
 from shared.storage.ports import Bus, Documents, ObjectMissing, Objects
 
-__all__ = ["App", "app", "compose", "open_bus", "open_documents", "open_objects", "open_provider", "utc_now"]
+__all__ = [
+    "App",
+    "Unconfigured",
+    "app",
+    "compose",
+    "open_bus",
+    "open_documents",
+    "open_objects",
+    "open_provider",
+    "utc_now",
+]
 
 
 def utc_now() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+class Unconfigured(Transient):
+    """A shard's deployment is not in the configuration: its batch waits for it as long as it has time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +62,11 @@ class App:
         return datetime.fromtimestamp(self.now() / 1000, UTC).date().isoformat()
 
     def provider(self, deployment: str) -> Provider:
-        """The provider of a deployment, by the deployment's id; ConfigError where the configuration has none."""
+        """The provider of a deployment, by the deployment's id; Unconfigured where the configuration has none."""
         if deployment not in self._providers:
             found = next((member for member in self.config.deployments if member.id == deployment), None)
             if found is None:
-                raise ConfigError(f"the configuration has no deployment {deployment!r}")
+                raise Unconfigured(f"the configuration has no deployment {deployment!r} any more")
             self._providers[deployment] = self.open_provider(found, self._media())
         return self._providers[deployment]
 

@@ -9,22 +9,24 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.domain.errors import ConfigError
+from shared.domain.ids import derived
 from shared.log import log
 
 __all__ = ["Config", "Deployment", "Limits", "PriceOverride", "read_config"]
 
 _ENVIRONMENT: Final = "os.environ/"
+_SECTIONS: Final = ("model_list", "offpeak")
 _PREFIX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
 
 
 class Deployment(BaseModel, frozen=True):
-    """One place that can run a model."""
+    """One place that can run a model. Its id follows from what it is, and so outlives changes of the file around it."""
 
     id: str
     group: str
@@ -96,6 +98,8 @@ class _Our(BaseModel):
     limits: Limits = Limits()
     prices: tuple[PriceOverride, ...] = ()
     media_buckets: tuple[str, ...] | None = None
+    visibility: Literal["team", "own"] = "team"  # this and the next have no meaning before there are virtual keys
+    passthrough_buckets: tuple[str, ...] = ()
 
 
 class _Params(BaseModel):
@@ -128,9 +132,10 @@ def read_config(text: str, *, name: str, environment: Mapping[str, str] | None =
     source = _Source(name, tree)
     if not isinstance(document, dict):
         raise ConfigError(f"{name}:1: expected a mapping with model_list, not a {type(document).__name__}")
-    document = source.resolved(document, environment)
-    if unknown := sorted(str(key) for key in document.keys() - {"model_list", "offpeak"}):
+    ours_and_theirs = {key: document[key] for key in _SECTIONS if key in document}
+    if unknown := sorted(str(key) for key in document.keys() - set(_SECTIONS)):
         log("config_keys_ignored", severity="WARNING", file=name, keys=unknown)
+    document = source.resolved(ours_and_theirs, environment)
     ours = source.checked(_Our, document.get("offpeak") or {}, "offpeak")
     listed = document.get("model_list") or []
     if not isinstance(listed, list):
@@ -156,15 +161,19 @@ def _deployment(entry: _Entry, number: int, source: "_Source") -> Deployment:
         raise ConfigError(f"{at}: a vertex_ai model needs vertex_project and vertex_location")
     if extra := sorted(params.model_extra or {}):
         log("config_keys_ignored", severity="WARNING", file=source.name, keys=extra, model=entry.model_name)
+    api_base = params.api_base.rstrip("/") if params.api_base else None
+    model = _PREFIX.sub("", model)
     return Deployment(
-        id=f"{entry.model_name}#{number}",
+        id=derived(entry.model_name, provider, model, params.vertex_project, params.vertex_location, str(api_base))[
+            :16
+        ],
         group=entry.model_name,
         provider=provider,
-        model=_PREFIX.sub("", model),
+        model=model,
         project=params.vertex_project,
         location=params.vertex_location,
         credentials=params.vertex_credentials,
-        api_base=params.api_base.rstrip("/") if params.api_base else None,
+        api_base=api_base,
     )
 
 

@@ -89,7 +89,6 @@ def ended_batch(app: App, jobs: Iterable[Iterator[bytes]], model: str) -> tuple[
                 index=index,
                 lines=counted.rows,
                 rows=counted.rows,
-                bytes=1,
                 created_at=now,
                 status=ShardStatus.ENDED,
                 job=Job(name="jobs/bench", state=JobState.SUCCEEDED, output=folder),

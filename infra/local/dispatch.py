@@ -32,7 +32,7 @@ from shared.storage.queue import DEAD, FINALIZE, MOST_ATTEMPTS, STEPS, Delivery,
 
 __all__ = ["Dispatcher", "Target", "event_of"]
 
-LEASE: Final = 60 * SECOND
+LEASE: Final = 600 * SECOND  # longer than any call: what is in hand is not claimed again, which would count
 _CALL: Final = httpx.Timeout(570.0, connect=5.0)  # the platform stops a step at 540 s
 _SWEEP_CALL: Final = httpx.Timeout(120.0, connect=5.0)
 _IDLE: Final = 0.05  # seconds between two looks at an empty queue

@@ -11,7 +11,7 @@ from shared.domain.errors import IllegalMove
 from shared.domain.lease import Lease
 from shared.domain.usage import Usage
 
-__all__ = ["TERMINAL", "Batch", "BatchError", "Counts", "Ending", "Rows", "Status", "advance", "window"]
+__all__ = ["TERMINAL", "Batch", "BatchError", "Counts", "Ending", "Rows", "Status", "advance", "wind_up", "window"]
 
 
 class Status(StrEnum):
@@ -110,11 +110,13 @@ class Batch:
     input_object: str | None  # None: there was no such file when the batch was created
     created_at: int
     expires_at: int
+    models: tuple[str, ...] | None = None  # groups that its caller may use; None: all
     metadata: dict[str, str] | None = None
     output_life: int | None = None  # milliseconds the output files live
     status: Status = Status.VALIDATING
     stamps: dict[Status, int] = field(default_factory=dict)
     ending: Ending | None = None
+    ending_at: int | None = None
     errors: tuple[BatchError, ...] = ()
     model: str | None = None
     counts: Counts = Counts()
@@ -153,6 +155,11 @@ def advance(batch: Batch, to: Status, *, at: int) -> Batch:
         lease=None if over else batch.lease,
         due_at=None if over else batch.due_at,
     )
+
+
+def wind_up(batch: Batch, ending: Ending, *, at: int, look: int) -> Batch:
+    """The batch, marked as ending early; `sweep` looks at it again after `look` milliseconds."""
+    return replace(batch, ending=ending, ending_at=at, due_at=at + look)
 
 
 def window(text: str) -> int | None:

@@ -68,7 +68,6 @@ class Job:
     output: str | None = None  # gs:// directory that holds the predictions
     error: BatchError | None = None
     retryable: bool = False  # of a failure: the same job may well succeed if it is run again
-    ended_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +95,11 @@ class Shard:
     index: str  # gs://work/in/…: ordinal, custom_id and hints of each line, in order
     lines: int
     rows: int  # provider rows: more than lines where one line became several
-    bytes: int
     created_at: int
     status: ShardStatus = ShardStatus.WAITING
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt
+    gone: int = 0  # times in a row that the provider said there is no such job
     troubles: int = 0  # times in a row that the provider said no, or nothing
     counted: Counts = Counts()  # what of this shard is in its batch's counts by now
     job: Job | None = None

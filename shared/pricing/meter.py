@@ -36,7 +36,8 @@ class Meter:
     """Adds up what the lines of one shard used and cost."""
 
     def __init__(self, book: Book, model: str, location: str) -> None:
-        self._book, self._model, self._location = book, model, location
+        self.model = model
+        self._book, self._location = book, location
         self._unpriced = _Register(None)
         self._registers: dict[Rate, _Register] = {}
         self._days: dict[str, tuple[_Register, _Register, float]] = {}
@@ -105,7 +106,7 @@ class Meter:
 
     def _turn_to(self, day: str) -> None:
         if day not in self._days:
-            tariff = self._book.tariff(self._model, location=self._location, day=day) or Tariff(None)
+            tariff = self._book.tariff(self.model, location=self._location, day=day) or Tariff(None)
             above = inf if tariff.above is None else tariff.above
             self._days[day] = self._register(tariff.rate), self._register(tariff.long), above
         self._near, self._long, self._above = self._days[day]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from shared.app import App
-from shared.domain.batch import Batch, Ending, Status, advance
+from shared.domain.batch import Batch, Ending, Status, advance, wind_up
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.shard import Shard, ShardStatus
@@ -34,9 +34,8 @@ def request_cancel(app: App, batch_id: str) -> Batch:
             return batch
         if batch.terminal:
             raise Conflict(f"Cannot cancel a batch with status '{batch.status}'.")
-        batch = replace(
-            advance(batch, Status.CANCELLING, at=turn.now), ending=Ending.CANCELLED, due_at=turn.now + LOOK_AGAIN
-        )
+        batch = advance(batch, Status.CANCELLING, at=turn.now)
+        batch = wind_up(batch, Ending.CANCELLED, at=turn.now, look=LOOK_AGAIN)
         turn.put(batch)
         turn.send("cancel", batch=batch.id)
         return batch
@@ -57,7 +56,7 @@ def expire(app: App, batch_id: str) -> None:
             batch = advance(batch, Status.EXPIRED, at=turn.now)
             throw_away(app, turn.tx, batch.id)
         elif batch.status is Status.IN_PROGRESS:
-            batch = replace(batch, ending=Ending.EXPIRED, due_at=turn.now + LOOK_AGAIN)
+            batch = wind_up(batch, Ending.EXPIRED, at=turn.now, look=LOOK_AGAIN)
             turn.send("cancel", batch=batch.id)
         else:
             return None
@@ -71,9 +70,7 @@ def expire(app: App, batch_id: str) -> None:
 
 def overdue(batch: Batch, now: int) -> bool:
     """Whether a batch has been waiting so long for its jobs to stop that it ends without them."""
-    if batch.ending is None:
-        return False
-    return now - batch.stamps.get(Status.CANCELLING, batch.expires_at) >= _LONGEST_WAIT
+    return batch.ending_at is not None and now - batch.ending_at >= _LONGEST_WAIT
 
 
 def cancel(app: App, batch_id: str) -> None:

@@ -36,15 +36,16 @@ def check(app: App, shard_id: str) -> None:
     batch = app.documents.get(Batch, shard.batch)
     if batch is None:
         return
-    client, unwanted = app.provider(shard.deployment).client, batch.ending is not None or batch.terminal
+    unwanted = batch.ending is not None or batch.terminal
     try:
+        client = app.provider(shard.deployment).client
         job = client.get_job(last.name)
         if not job.state.terminal and unwanted and _cancel_due(shard, app.now()):
             client.cancel_job(job.name)
             shard = replace(shard, cancel_sent_at=app.now())
     except JobMissing:
-        if shard.troubles < _GONE_AFTER:
-            _wait(app, shard, "the provider does not know the job")
+        if shard.gone + 1 < _GONE_AFTER:
+            _wait(app, shard, "the provider does not know the job", gone=shard.gone + 1)
             return
         job = replace(last, state=JobState.FAILED, error=_GONE)
     except (Transient, Refused) as trouble:
@@ -84,6 +85,7 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
                     attempt=shard.attempt + 1,
                     tries=0,
                     troubles=0,
+                    gone=0,
                     job=None,
                     due_at=turn.now + LOOK_AGAIN,
                 )
@@ -104,13 +106,13 @@ def _predictions(app: App, shard: Shard, job: Job) -> list[str]:
 
 
 def _still_running(app: App, seen: Shard, job: Job) -> None:
-    counted = _live(seen, job)
 
     def body(turn: Turn) -> None:
         shard = _unchanged(turn, seen)
         batch = turn.get(Batch, seen.batch)
         if shard is None or batch is None:
             return
+        counted = _live(shard, job)
         if counted != shard.counted and not batch.terminal:
             turn.put(replace(batch, counts=batch.counts + counted + shard.counted.negated()))
         turn.put(
@@ -120,6 +122,7 @@ def _still_running(app: App, seen: Shard, job: Job) -> None:
                 counted=counted,
                 cancel_sent_at=seen.cancel_sent_at,
                 troubles=0,
+                gone=0,
                 due_at=turn.now + _interval(turn.now - shard.created_at),
             )
         )
@@ -140,12 +143,12 @@ def _interval(age: int) -> int:
     return max(SECOND, min(MINUTE, age // 10))
 
 
-def _wait(app: App, seen: Shard, reason: str) -> None:
+def _wait(app: App, seen: Shard, reason: str, *, gone: int = 0) -> None:
     def body(turn: Turn) -> None:
         shard = _unchanged(turn, seen)
         if shard is not None:
             troubles = shard.troubles + 1
-            turn.put(replace(shard, troubles=troubles, due_at=turn.now + patience(troubles)))
+            turn.put(replace(shard, troubles=troubles, gone=gone, due_at=turn.now + patience(troubles)))
 
     commit(app, body)
     log("check_postponed", severity="WARNING", **seen.log_context(), reason=reason)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
 from shared.app import App
 from shared.domain.batch import Batch
+from shared.domain.clock import SECOND
 from shared.domain.errors import Transient
 from shared.domain.lease import LEASE, RENEW_AFTER, Lease
 from shared.domain.shard import Shard
@@ -16,13 +17,11 @@ from shared.steps.commit import Turn
 from shared.steps.waste import throw_away_late
 from shared.storage.ports import ObjectMissing, Transaction
 
-__all__ = ["Busy", "Held", "LeaseLost", "claim"]
+__all__ = ["Held", "LeaseLost", "claim"]
+
+_PAUSE: Final = 15 * SECOND
 
 R = TypeVar("R", Batch, Shard)
-
-
-class Busy(Transient):
-    """Somebody else works on this right now. If that somebody has died, a later delivery takes over."""
 
 
 class LeaseLost(Exception):
@@ -41,9 +40,9 @@ class Held(Generic[R]):
         self.settled = False
 
     def current(self, turn: Turn) -> R:
-        """The record as it is now, inside the transaction that is to end the work. LeaseLost if it is not ours."""
+        """The record as it is now, in the transaction that ends the work. LeaseLost if it is not ours or not wanted."""
         record = self._ours(turn.tx)
-        if record is None:
+        if record is None or not self._wanted(record):
             raise LeaseLost(self.record.id)
         self.settled = True
         return record
@@ -70,17 +69,15 @@ class Held(Generic[R]):
         if self._app.now() - self._renewed > LEASE // 2:
             raise LeaseLost(self.record.id)
 
-    def release(self) -> None:
-        """Let the next one in at once, instead of after the lease."""
-        try:
-            self._app.documents.transact(self._free)
-        except Transient as error:
-            log("release_failed", severity="WARNING", **self.record.log_context(), reason=str(error))
+    def release(self, *, pause: int = 0) -> None:
+        """Let the next one in, instead of after the lease: a message at once, `sweep` after the pause."""
 
-    def _free(self, tx: Transaction) -> None:
-        record = self._ours(tx)
-        if record is not None:
-            tx.put(replace(record, lease=None))
+        def free(tx: Transaction) -> None:
+            record = self._ours(tx)
+            if record is not None:
+                tx.put(replace(record, lease=None, due_at=self._app.now() + pause))
+
+        self._app.documents.transact(free)
 
     def _ours(self, tx: Transaction) -> R | None:
         kind: type[R] = type(self.record)
@@ -99,9 +96,11 @@ def claim(
     wanted: Callable[[R], bool],
     change: Callable[[R], R] | None = None,
 ) -> Iterator[Held[R] | None]:
-    """Hold the record while the block runs; None where there is nothing to do. Busy while another holds it.
+    """Hold the record while the block runs; None where there is nothing to do, or another worker does it.
 
-    `change` is applied as the lease is taken. An exception gives the lease back; LeaseLost ends the block in silence.
+    `change` is applied as the lease is taken. LeaseLost ends the block in silence. So does Transient (a full disk, a
+    store that does not answer), and `sweep` tries again: only if even that cannot be written, the message has to come
+    again. Any other exception gives the lease back and goes on.
     """
     worker = uuid4().hex
 
@@ -111,7 +110,7 @@ def claim(
             return None
         now = app.now()
         if record.lease is not None and not record.lease.open_to(worker, now):
-            raise Busy(f"{id} is being worked on")
+            return None  # that worker goes on; or it is dead, and `sweep` comes when the lease is over
         until = now + LEASE
         taken = replace(
             record if change is None else change(record),
@@ -133,6 +132,10 @@ def claim(
         except ObjectMissing:
             held.beat(at_once=True)  # deleted by those who took over, or really gone
             raise
+    except Transient as trouble:
+        held.settled = True
+        held.release(pause=_PAUSE)
+        log("step_postponed", severity="WARNING", **taken.log_context(), reason=str(trouble))
     except LeaseLost:
         log("lease_lost", severity="WARNING", **taken.log_context())
         held.settled = True

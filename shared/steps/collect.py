@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.app import App
+from shared.app import App, Unconfigured
 from shared.domain import layout
 from shared.domain.batch import Batch, Counts, Ending, Rows
 from shared.domain.cost import LedgerEntry
@@ -17,7 +17,7 @@ from shared.lines.read import chunks_of, lines_of
 from shared.lines.rows import answered, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
-from shared.providers.base import Answer, Codec, Entry, Provider, ProviderRow
+from shared.providers.base import Answer, Codec, Entry, ProviderRow
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.finish import finalizing
@@ -29,7 +29,7 @@ __all__ = ["collect"]
 
 _BEAT: Final = 1024  # rows between two looks at the clock
 _LONGEST_ROW: Final = 64 * 2**20  # a provider is not trusted either: what is longer is nobody's row
-_GATHERED: Final = 128 * 2**20  # of rows that are pieces of lines, this much is looked at in one pass
+_HEAP: Final = 32 * 2**20  # of rows that are pieces of lines, about this much is held at once
 
 _WHY: Final = {
     Ending.CANCELLED: "This request was not executed because the batch was cancelled.",
@@ -45,9 +45,15 @@ def collect(app: App, shard_id: str) -> None:
             return
         shard = held.record
         batch = app.documents.get(Batch, shard.batch)
-        if batch is None:
+        if batch is None or batch.terminal:
+            _close(app, held)
             return
-        work = _Work(app, held, batch)
+        try:
+            work = _Work(app, held, batch)
+        except Unconfigured:
+            if batch.ending is None:
+                raise  # there is time left in which the deployment may come back
+            work = _Work(app, held, batch, answers=False)
         _commit(app, held, work.run(), work.meter)
 
 
@@ -56,29 +62,28 @@ def _wanted(shard: Shard) -> bool:
 
 
 class _Work:
-    """One pass (several, where lines became several rows each) over one shard's predictions."""
+    """The pass over one shard's predictions. Without `answers`, all its lines end as lines that never ran."""
 
-    def __init__(self, app: App, held: Held[Shard], batch: Batch) -> None:
+    def __init__(self, app: App, held: Held[Shard], batch: Batch, *, answers: bool = True) -> None:
         shard = held.record
         self._app, self._held, self._shard = app, held, shard
-        self._provider: Provider = app.provider(shard.deployment)
-        self._codec: Codec = self._provider.codec_named(shard.codec)
+        self._provider = app.provider(shard.deployment) if answers else None
+        self._codec = self._provider.codec_named(shard.codec) if self._provider else None
         self._index = Index(app.objects, shard.index)
         self._row_prefix = row_id(batch.id)
         self._unfinished = _unfinished(shard, batch)
-        prefix = layout.rows_prefix(app.data_bucket, shard.batch, f"{shard.number:04d}", shard.epoch)
-        buffers = Buffers(app.objects, held.beat)
-        self._prefix = prefix
-        self._outputs: Parts = buffers.parts(prefix, "output")
-        self._errors: Parts = buffers.parts(prefix, "errors")
+        self._prefix = layout.rows_prefix(app.data_bucket, shard.batch, f"{shard.number:04d}", shard.epoch)
+        self._buffers = Buffers(app.objects, held.beat)
+        self._outputs = self._buffers.parts(self._prefix, "output")
+        self._errors = self._buffers.parts(self._prefix, "errors")
         self._completed = self._failed = self._strange = 0
-        self.meter = Meter(app.book, self._provider.price_model, self._provider.location)
+        model, location = (self._provider.price_model, self._provider.location) if self._provider else ("", "")
+        self.meter = Meter(app.book, model, location)
 
     def run(self) -> Result:
         predictions = self._predictions()
-        passes = self._passes(predictions)
-        for number in range(passes):
-            self._read(predictions, number, passes)
+        if self._codec is not None:
+            self._read(self._codec, predictions)
         self._explain_missing()
         if self._strange:
             log("rows_ignored", severity="WARNING", **self._shard.log_context(), rows=self._strange)
@@ -92,39 +97,54 @@ class _Work:
 
     def _predictions(self) -> list[str]:
         shard = self._shard
-        if shard.job is None or not shard.job.name:
+        if self._provider is None or shard.job is None or not shard.job.name:
             return []
         output = layout.shard_output(self._app.work_bucket, shard.batch, shard.number, shard.attempt)
         return self._provider.predictions(shard.job, (stat.name for stat in self._app.objects.list(output)))
 
-    def _passes(self, predictions: list[str]) -> int:
-        """One, unless pieces of lines have to be gathered: then each pass gathers those of some of the lines."""
-        if self._shard.rows == self._shard.lines:
-            return 1
-        size = sum(self._app.objects.stat(name).size for name in predictions)
-        return 1 + size // _GATHERED
-
-    def _read(self, predictions: list[str], number: int, passes: int) -> None:
-        gathered: dict[int, list[ProviderRow | None]] = {}
+    def _read(self, codec: Codec, predictions: list[str]) -> None:
+        """Answer each line whose row this is; rows that are pieces of lines are put aside, by line."""
+        aside = self._aside(predictions)
         for count, raw in enumerate(self._raw_rows(predictions), start=1):
             if count & (_BEAT - 1) == 0:
                 self._held.beat()
-            row = self._codec.read(raw) if raw is not None else None
+            row = codec.read(raw) if raw is not None else None
             position = self._index.find(row.ordinal) if row is not None else None
-            if row is None or position is None:
-                self._strange += number == 0
-            elif position % passes != number or self._index.done(position):
+            if raw is None or row is None or position is None:
+                self._strange += 1
+            elif self._index.done(position):
                 continue
             elif row.count == 1:
-                self._answer(position, [row])
-            else:
-                pieces = gathered.setdefault(position, [None] * row.count)
-                if row.count == len(pieces) and 0 <= row.index < row.count and pieces[row.index] is None:
-                    pieces[row.index] = row
-                whole = [piece for piece in pieces if piece is not None]
-                if len(whole) == len(pieces):
-                    self._answer(position, whole)
-                    del gathered[position]
+                self._answer(codec, position, [row])
+            elif aside:
+                aside[position % len(aside)].add(b"%b\n" % raw)
+        for pieces in aside:
+            pieces.close()
+            self._gather(codec, pieces.names)
+
+    def _aside(self, predictions: list[str]) -> list[Parts]:
+        """Where pieces of lines wait for each other, in heaps that fit into memory one at a time."""
+        if self._shard.rows == self._shard.lines:
+            return []
+        size = sum(self._app.objects.stat(name).size for name in predictions)
+        return [self._buffers.parts(self._prefix, f"pieces-{heap:04d}") for heap in range(1 + size // _HEAP)]
+
+    def _gather(self, codec: Codec, names: list[str]) -> None:
+        """Bring the pieces of each line together; a line that misses one has no answer."""
+        lines: dict[int, list[bytes | None]] = {}
+        for raw in self._raw_rows(names):
+            row = codec.read(raw) if raw is not None else None
+            position = self._index.find(row.ordinal) if row is not None else None
+            if row is None or position is None or self._index.done(position):
+                continue
+            pieces = lines.setdefault(position, [None] * row.count)
+            if row.count == len(pieces) and 0 <= row.index < row.count and pieces[row.index] is None:
+                pieces[row.index] = raw
+            if None not in pieces:
+                self._held.beat()
+                read = (codec.read(piece) for piece in pieces if piece is not None)
+                self._answer(codec, position, [row for row in read if row is not None])
+                del lines[position]
 
     def _raw_rows(self, predictions: list[str]) -> Iterator[bytes | None]:
         for name in predictions:
@@ -137,9 +157,9 @@ class _Work:
                 for _, raw in lines_of(chunks_of(stream), longest=_LONGEST_ROW):
                     yield raw
 
-    def _answer(self, position: int, rows: list[ProviderRow]) -> None:
+    def _answer(self, codec: Codec, position: int, rows: list[ProviderRow]) -> None:
         entry = self._index.entry(position)
-        answer = self._codec.answer(rows, entry)
+        answer = codec.answer(rows, entry)
         self._index.finish(position)
         self._write(entry, answer)
 
@@ -189,9 +209,18 @@ def _unfinished(shard: Shard, batch: Batch) -> _Why:
     return _Why(Ending.FAILED.value, _WHY[Ending.FAILED] + reason, counts=True)
 
 
-def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
-    provider = app.provider(held.record.deployment)
+def _close(app: App, held: Held[Shard]) -> None:
+    """The batch was given up: nobody will ask for these rows."""
 
+    def body(turn: Turn) -> None:
+        shard = held.current(turn)
+        turn.put(replace(shard, status=move_to(shard, ShardStatus.COLLECTED), lease=None, due_at=None))
+
+    commit(app, body)
+    log("shard_closed", **held.record.log_context())
+
+
+def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
     def body(turn: Turn) -> None:
         shard = held.current(turn)
         batch = turn.get(Batch, shard.batch)
@@ -205,7 +234,7 @@ def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
                 due_at=None,
             )
         )
-        if batch is None:
+        if batch is None or batch.terminal:  # given up in the meantime
             return
         turn.add(
             LedgerEntry(
@@ -215,7 +244,7 @@ def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
                 team=batch.team,
                 group=shard.group,
                 deployment=shard.deployment,
-                model=provider.price_model,
+                model=meter.model,
                 book=app.book.version,
                 tokens=meter.tokens(),
                 cost=result.cost,
@@ -229,8 +258,7 @@ def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
             cost=batch.cost + result.cost,
             open_shards=batch.open_shards - 1,
         )
-        if not batch.terminal:  # a batch that was given up has said all it will say
-            turn.put(finalizing(turn, batch) if batch.open_shards == 0 else batch)
+        turn.put(finalizing(turn, batch) if batch.open_shards == 0 else batch)
 
     commit(app, body)
     log(

@@ -79,6 +79,7 @@ def create(
             input_object=file.object if file else None,
             created_at=turn.now,
             expires_at=turn.now + time,
+            models=caller.models,
             metadata=request.metadata,
             output_life=request.output_life,
             due_at=turn.now + LOOK_AGAIN,

@@ -1,43 +1,76 @@
-"""A message that no delivery has helped: the batch shows what happened, instead of hanging."""
+"""A message that no delivery has helped: the batch shows what happened, instead of hanging.
+
+The step is tried once more first: what stood in its way may be gone, and then nothing is dead. Otherwise as little is
+given up as can be: the lines of a shard, so that its batch ends with what the others have; the batch, where nothing
+else is left.
+"""
 
 from dataclasses import replace
+from typing import Final
 
 from shared.app import App
-from shared.domain.batch import Batch, BatchError, Ending, Status, advance
+from shared.domain.batch import Batch, BatchError, Counts, Status, advance
+from shared.domain.errors import Poison, Transient
 from shared.domain.messages import Message
-from shared.domain.shard import Shard
+from shared.domain.shard import Job, JobState, Shard, ShardStatus
 from shared.log import log
 from shared.steps.commit import Turn, commit
-from shared.steps.create import LOOK_AGAIN
+from shared.steps.run import run
+from shared.steps.submit import end
 from shared.steps.waste import throw_away
 
 __all__ = ["record_dead"]
 
-_MESSAGE = "Offpeak could not go on with this batch ({step}). Its operator finds the reason in the log."
+_ERROR: Final = BatchError(
+    code="internal_error",
+    message="Offpeak could not go on with these requests. Its operator finds the reason in the log.",
+)
+_GIVEN_UP: Final = Job(name="", state=JobState.FAILED, error=_ERROR)  # there is none that `collect` would read
 
 
 def record_dead(app: App, message: Message, reason: str) -> None:
-    """Write a dead message on its batch, and wind the batch up. What has finished so far is kept where it can be."""
-    log("message_dead", severity="ERROR", **message.body(), reason=reason)
-    batch_id = message.batch
-    if batch_id is None and message.shard is not None:
-        shard = app.documents.get(Shard, message.shard)
-        batch_id = shard.batch if shard else None
-    if batch_id is None:
+    """Give up what a dead message was about, unless it can be done after all. Transient: it cannot be said yet."""
+    try:
+        run(app, message)
+    except Transient:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, it has happened at every delivery
+        what = f"{reason}; at last {type(error).__name__}" if not isinstance(error, Poison) else reason
+        log("message_dead", severity="ERROR", **message.body(), reason=what)
+    else:
+        log("message_revived", **message.body())
         return
+    if message.shard is not None:
+        commit(app, lambda turn: _give_up_shard(app, turn, message.shard or ""))
+    elif message.batch is not None and message.step != "cancel":  # which `sweep` asks for again and again
+        commit(app, lambda turn: _give_up_batch(app, turn, message.batch or ""))
 
-    def body(turn: Turn) -> None:
-        batch = turn.get(Batch, batch_id)
-        if batch is None or batch.terminal:
-            return
-        error = BatchError(code="internal_error", message=_MESSAGE.format(step=message.step))
-        batch = replace(batch, errors=(*batch.errors, error)[:100])
-        if batch.status is not Status.CANCELLING and message.step in {"prepare", "collect", "finish"}:
-            batch = advance(batch, Status.FAILED, at=turn.now)  # these cannot be gone around
-            throw_away(app, turn.tx, batch.id)
-        elif batch.ending is None:
-            batch = replace(batch, ending=Ending.FAILED, due_at=turn.now + LOOK_AGAIN)
-            turn.send("cancel", batch=batch.id)
-        turn.put(batch)
 
-    commit(app, body)
+def _give_up_shard(app: App, turn: Turn, id: str) -> None:
+    shard = turn.get(Shard, id)
+    if shard is None or shard.status is ShardStatus.COLLECTED:
+        return
+    if shard.status is not ShardStatus.ENDED:
+        end(turn, shard, _GIVEN_UP)
+    elif shard.job != _GIVEN_UP:
+        turn.put(replace(shard, job=_GIVEN_UP, lease=None, due_at=turn.now))
+        turn.send("collect", shard=shard.id)
+    else:
+        _give_up_batch(app, turn, shard.batch)
+
+
+def _give_up_batch(app: App, turn: Turn, id: str) -> None:
+    batch = turn.get(Batch, id)
+    if batch is None or batch.terminal:
+        return
+    to = Status.CANCELLED if batch.status is Status.CANCELLING else Status.FAILED
+    turn.put(
+        replace(
+            advance(batch, to, at=turn.now),
+            errors=(*batch.errors, _ERROR),
+            counts=Counts(total=batch.counts.total, failed=batch.counts.total),
+            output_file_id=None,
+            error_file_id=None,
+        )
+    )
+    throw_away(app, turn.tx, batch.id)

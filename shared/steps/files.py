@@ -43,12 +43,14 @@ def discard(app: App, name: str) -> None:
 
 def delete_file(app: App, file: File) -> None:
     """From now on nobody can read the file; `sweep` deletes what it held once no batch needs it."""
-    sibling = _sibling(app, file)
 
     def body(tx: Transaction) -> None:
+        batch = tx.get(Batch, file.batch) if file.batch is not None else None
+        others = {batch.output_file_id, batch.error_file_id} - {file.id, None} if batch is not None else set()
+        alone = all(tx.get(File, other) is None for other in others if other is not None)
         tx.delete(File, file.id)
         _throw(tx, file.object, app.now())
-        if file.batch is not None and sibling is None:
+        if file.batch is not None and alone:  # as long as one of the two lives, `format=native` may be asked for
             _throw(tx, f"gs://{app.work_bucket}/out/{file.batch}/", app.now())
 
     app.documents.transact(body)
@@ -70,12 +72,3 @@ def discard_parts(app: App, upload: Upload) -> None:
 
 def _throw(tx: Transaction, name: str, now: int) -> None:
     tx.put(Garbage(id=derived(name), object=name, due_at=now))
-
-
-def _sibling(app: App, file: File) -> File | None:
-    """The other file of the same batch: while it lives, `format=native` may be asked for."""
-    batch = app.documents.get(Batch, file.batch) if file.batch is not None else None
-    if batch is None:
-        return None
-    others = {batch.output_file_id, batch.error_file_id} - {file.id, None}
-    return next((found for other in others if (found := app.documents.get(File, other or "")) is not None), None)

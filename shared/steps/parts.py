@@ -10,7 +10,6 @@ from shared.storage.ports import Objects
 
 __all__ = ["Buffers", "Parts"]
 
-_LOOK: Final = 2**20  # how much a stream grows between two looks at the bounds
 _PART: Final = 8 * 2**20
 _TOTAL: Final = 24 * 2**20
 
@@ -21,6 +20,7 @@ class Buffers:
     def __init__(self, objects: Objects, beat: Callable[[], None]) -> None:
         self.objects, self.beat = objects, beat
         self.open: list[Parts] = []
+        self.held = 0
 
     def parts(self, prefix: str, kind: str) -> "Parts":
         """A new stream of `<prefix>/<kind>-00001.jsonl` and so on."""
@@ -29,9 +29,8 @@ class Buffers:
         return stream
 
     def bound(self) -> None:
-        """Write the fullest streams until all of them together are small enough."""
-        while sum(stream.held for stream in self.open) > _TOTAL:
-            max(self.open, key=lambda stream: stream.held).flush()
+        """Write the fullest stream."""
+        max(self.open, key=lambda stream: stream.held).flush()
 
 
 class Parts:
@@ -40,43 +39,43 @@ class Parts:
     def __init__(self, buffers: Buffers, prefix: str, kind: str) -> None:
         self._buffers, self._prefix, self._kind = buffers, prefix, kind
         self._rows: list[bytes] = []
-        self._names: list[str] = []
-        self._look_at = _LOOK
+        self.names: list[str] = []
         self.held = 0
         self.written = 0
 
     @property
     def size(self) -> int:
-        """All that was added."""
+        """Bytes of all that was added."""
         return self.written + self.held
 
     def add(self, row: bytes) -> None:
         """One or more rows, each ended by a newline."""
+        size, buffers = len(row), self._buffers
         self._rows.append(row)
-        self.held += len(row)
-        if self.held >= self._look_at:
-            self._look_at += _LOOK
-            if self.held >= _PART:
-                self.flush()
-            self._buffers.bound()
+        self.held += size
+        buffers.held += size
+        if self.held >= _PART:
+            self.flush()
+        elif buffers.held >= _TOTAL:
+            buffers.bound()
 
     def flush(self) -> None:
         """Write what is held as the next part."""
         if self._rows:
-            self._write(f"{self._prefix}/{self._kind}-{len(self._names) + 1:05d}.jsonl")
+            self._write(f"{self._prefix}/{self._kind}-{len(self.names) + 1:05d}.jsonl")
 
     def close(self) -> int:
         """Write what is left; how many parts there are."""
         self.flush()
         self._buffers.open.remove(self)
-        return len(self._names)
+        return len(self.names)
 
     def join(self) -> str:
         """Write what is left, and make one object of all of it: `<prefix>/<kind>.jsonl`."""
         whole = f"{self._prefix}/{self._kind}.jsonl"
-        if self._names:
+        if self.names:
             self.flush()
-            self._buffers.objects.compose(whole, self._names)
+            self._buffers.objects.compose(whole, self.names)
         else:
             self._write(whole)
         self._buffers.open.remove(self)
@@ -85,6 +84,7 @@ class Parts:
     def _write(self, name: str) -> None:
         self._buffers.beat()
         self._buffers.objects.write(name, self._rows)
-        self._names.append(name)
+        self._buffers.held -= self.held
+        self.names.append(name)
         self.written += self.held
-        self._rows, self.held, self._look_at = [], 0, _LOOK
+        self._rows, self.held = [], 0

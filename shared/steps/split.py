@@ -21,6 +21,9 @@ from shared.steps.parts import Buffers, Parts
 __all__ = ["Route", "Splitter"]
 
 _MOST_LANES: Final = 8  # jobs that run side by side because their lines' free-form JSON cannot share one
+_MOST_PATHS: Final = 5_000  # of free-form JSON in one job: each becomes a column of the importer's table
+_MOST_SPELLINGS: Final = 1_000  # of models; more are looked up each time
+_FANNED_ROWS: Final = 25_000  # where lines become several rows each, `collect` has to bring these together again
 _INDEX_BYTES: Final = 32 * 2**20  # `collect` holds a shard's index in memory
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -50,14 +53,17 @@ class _Lane:
     def full(self, more: Encoded) -> bool:
         limits = self.route.limits
         return (
-            self.row_count + more.count > limits.rows
+            self.row_count + more.count > (limits.rows if self.row_count == self.line_count else _FANNED_ROWS)
             or self.rows.size + len(more.rows) > limits.bytes
             or self.index.size > _INDEX_BYTES
         )
 
-    def agrees(self, shape: dict[str, str]) -> bool:
+    def takes(self, shape: dict[str, str]) -> bool:
+        """Whether these paths have the same types here as far as they are known, and there is room for the others."""
         known = self.shape.get
-        return all(known(path, kind) == kind for path, kind in shape.items())
+        if any(known(path, kind) != kind for path, kind in shape.items()):
+            return False
+        return len(self.shape) + len(shape) <= _MOST_PATHS or len(self.shape | shape) <= _MOST_PATHS
 
 
 class Splitter:
@@ -65,7 +71,7 @@ class Splitter:
 
     def __init__(self, app: App, batch: Batch, buffers: Buffers) -> None:
         self._app, self._batch, self._buffers = app, batch, buffers
-        self._routes: dict[str, Route | InvalidLine] = {}
+        self._routes: dict[str, Route] = {}
         self._lanes: dict[tuple[str, str], list[_Lane]] = {}
         self._done: list[Shard] = []
         self._opened = 0
@@ -75,9 +81,9 @@ class Splitter:
         model = line.body["model"]
         route = self._routes.get(model)
         if route is None:
-            route = self._routes[model] = self._find(model)
-        if isinstance(route, InvalidLine):
-            raise route
+            route = self._find(model)
+            if len(self._routes) < _MOST_SPELLINGS:
+                self._routes[model] = route
         return route
 
     def add(self, ordinal: int, line: RequestLine, route: Route) -> None:
@@ -101,11 +107,11 @@ class Splitter:
         """The model of all lines, as callers wrote it; None where there are several."""
         return next(iter(self._routes)) if len(self._routes) == 1 else None
 
-    def _find(self, model: str) -> Route | InvalidLine:
+    def _find(self, model: str) -> Route:
         config = self._app.config
         group = config.group_of(model)
-        if group is None:
-            return InvalidLine(
+        if group is None or (self._batch.models is not None and group not in self._batch.models):
+            raise InvalidLine(
                 "model_not_found", f"The provided model '{model[:64]}' is not supported by the Batch API.", "body.model"
             )
         choices = config.deployments_of(group)
@@ -113,7 +119,7 @@ class Splitter:
         provider = self._app.provider(deployment.id)
         codec = provider.codec(self._batch.endpoint)
         if codec is None:
-            return InvalidLine(
+            raise InvalidLine(
                 "invalid_request", f"The model '{group}' does not run {self._batch.endpoint} here.", "url"
             )
         return Route(deployment, codec, provider.limits)
@@ -121,7 +127,7 @@ class Splitter:
     def _lane(self, route: Route, encoded: Encoded) -> _Lane:
         lanes = self._lanes.setdefault((route.deployment.id, route.codec.name), [])
         for position, lane in enumerate(lanes):
-            if encoded.shape is not None and not lane.agrees(encoded.shape):
+            if encoded.shape is not None and not lane.takes(encoded.shape):
                 continue
             if lane.full(encoded):
                 self._finish(lane)
@@ -160,7 +166,6 @@ class Splitter:
                 index=lane.index.join(),
                 lines=lane.line_count,
                 rows=lane.row_count,
-                bytes=lane.rows.size,
                 created_at=self._app.now(),
             )
         )

@@ -15,7 +15,7 @@ from shared.domain.clock import SECOND
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState, Shard, ShardStatus, label, move_to
 from shared.log import log
-from shared.providers.base import Client, JobMissing, JobRequest, Refused
+from shared.providers.base import Client, JobMissing, JobRequest, Refused, Unknown
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
@@ -38,9 +38,10 @@ def submit(app: App, shard_id: str) -> None:
             return
         shard = held.record
         batch = app.documents.get(Batch, shard.batch)
-        client = app.provider(shard.deployment).client
+        asked = False
         try:
-            job = client.find_job(label(shard)) if shard.tries > 1 else None
+            client = app.provider(shard.deployment).client
+            job = _made_before(client, shard)
             if job is not None:
                 log("job_adopted", **shard.log_context(), tries=shard.tries)
             elif batch is None or batch.ending is not None or batch.terminal:
@@ -48,17 +49,18 @@ def submit(app: App, shard_id: str) -> None:
                 return
             else:
                 held.fresh()
+                asked = True
                 job = client.create_job(_request(app, shard))
         except Refused as refusal:
             if refusal.settled or shard.troubles >= _MOST_TROUBLES:
                 _end(app, held, refusal.error)
             else:
-                _wait(app, held, refusal.error.message)
+                _wait(app, held, refusal.error.message, made_none=True)
         except Transient as trouble:
             if batch is not None and overdue(batch, app.now()):
                 _end(app, held, None)
             else:
-                _wait(app, held, str(trouble))
+                _wait(app, held, str(trouble), made_none=asked and not isinstance(trouble, Unknown))
         else:
             _record(app, held, job, client)
 
@@ -67,6 +69,16 @@ def end(turn: Turn, shard: Shard, job: Job | None) -> None:
     """The job is over, or there will be none: what is there can be collected."""
     turn.put(replace(shard, status=move_to(shard, ShardStatus.ENDED), job=job, lease=None, troubles=0, due_at=turn.now))
     turn.send("collect", shard=shard.id)
+
+
+def _made_before(client: Client, shard: Shard) -> Job | None:
+    """What an earlier try may have made. As long as we cannot look, we do not know, whatever the reason."""
+    if shard.tries == 1:
+        return None
+    try:
+        return client.find_job(label(shard))
+    except Refused as refusal:
+        raise Transient(refusal.error.message) from refusal
 
 
 def _wanted(shard: Shard) -> bool:
@@ -107,12 +119,16 @@ def _record(app: App, held: Held[Shard], job: Job, client: Client) -> None:
     log("job_created", **held.record.log_context(), tries=held.record.tries)
 
 
-def _wait(app: App, held: Held[Shard], reason: str) -> None:
-    """The provider is in trouble, not the line: try again later, however long that takes."""
+def _wait(app: App, held: Held[Shard], reason: str, *, made_none: bool) -> None:
+    """The provider is in trouble, not the line: try again later, however long that takes.
+
+    A try that certainly made no job is forgotten, so that the next one need not look for it.
+    """
 
     def body(turn: Turn) -> Shard:
         shard = held.current(turn)
-        shard = replace(shard, lease=None, troubles=shard.troubles + 1, due_at=turn.now + patience(shard.troubles + 1))
+        troubles, tries = shard.troubles + 1, shard.tries - made_none
+        shard = replace(shard, lease=None, troubles=troubles, tries=tries, due_at=turn.now + patience(troubles))
         turn.put(shard)
         return shard
 

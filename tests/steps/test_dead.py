@@ -1,0 +1,190 @@
+"""Messages that no delivery helped, deployments that are gone, and disks that are full for a while."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.config import Config
+from shared.domain.access import Caller
+from shared.domain.batch import Status
+from shared.domain.errors import StorageFull, Transient
+from shared.domain.messages import Message
+from shared.providers.base import Provider
+from shared.steps.cancel import request_cancel
+from shared.steps.create import NewBatch, create
+from shared.steps.dead import record_dead
+from tests.steps.checker import check_at_rest, check_nothing_left
+from tests.steps.world import CHAT, World, chat
+
+
+def break_codec(world: World, method: str) -> None:
+    """From now on a bug stands in the way of one deployment's lines."""
+    plain = world.open_provider
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    def open_provider(deployment: Any, media: Any) -> Provider:
+        provider = plain(deployment, media)
+        if deployment.group != "lite":
+            return provider
+
+        def codec_named(name: str) -> Any:
+            codec = provider.codec_named(name)
+            setattr(codec, method, broken)
+            return codec
+
+        return replace(provider, codec_named=codec_named)
+
+    world.app = replace(world.app, open_provider=open_provider, _providers={})
+
+
+def run_until_dead(world: World, step: str, rounds: int = 60) -> Message:
+    """Go on, and give the message of this step up when it crashes."""
+    for _ in range(rounds):
+        while due := world.bus.queue.claim(world.now(), 600_000, 1):
+            delivery = due[0]
+            message = Message(**delivery.data) if "step" in delivery.data else None
+            world.bus.queue.ack(delivery.id, delivery.token)
+            try:
+                world.deliver(delivery.topic, delivery.data)
+            except Transient:
+                continue
+            except RuntimeError:
+                assert message is not None
+                assert message.step == step
+                return message
+        world.clock += 1_000
+        world.sweep()
+    raise AssertionError(f"{step} did not crash")
+
+
+def test_a_dead_collect_gives_up_its_own_lines_and_no_others(world: World) -> None:
+    lines = [chat("a"), chat("b"), chat("lost", model="lite")]
+    break_codec(world, "read")
+    batch = world.start(lines)
+    message = run_until_dead(world, "collect")
+    record_dead(world.app, message, "given up")
+    world.settle(batch.id)
+    done = world.batch(batch.id)
+    assert (done.status, done.counts.completed, done.counts.failed) == (Status.COMPLETED, 2, 1)
+    (row,) = world.errors(batch.id)
+    assert (row["custom_id"], row["error"]["code"]) == ("lost", "batch_failed")
+    check_at_rest(world, batch.id, lines)
+    check_nothing_left(world, batch.id)
+
+
+def test_what_can_be_done_after_all_is_not_given_up(world: World) -> None:
+    """The disk was full for an hour; the dead letter comes when there is room again."""
+    batch = world.start([chat("a")])
+    for step in ("prepare", "finish"):
+        record_dead(world.app, Message(step=step, batch=batch.id), "given up after 20 deliveries")
+    assert world.batch(batch.id).status is Status.IN_PROGRESS
+    record_dead(world.app, Message(step="check", shard=f"{batch.id}-0001"), "given up after 20 deliveries")
+    world.settle(batch.id)
+    assert world.batch(batch.id).status is Status.COMPLETED
+
+
+def test_a_dead_prepare_fails_its_batch_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = world.start([chat("a")])
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("shared.steps.prepare._Pass.read", broken)
+    record_dead(world.app, Message(step="prepare", batch=batch.id), "given up")
+    done = world.batch(batch.id)
+    assert (done.status, [error.code for error in done.errors]) == (Status.FAILED, ["internal_error"])
+    check_nothing_left(world, batch.id)
+
+
+@pytest.mark.parametrize("minutes", [1, 30])
+def test_a_disk_that_is_full_for_a_while_only_delays_a_batch(world: World, minutes: int) -> None:
+    """However long it takes: no message dies of it."""
+    lines = [chat(f"line-{n}") for n in range(5)]
+    batch = world.start(lines)
+    plain = world.objects.write
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise StorageFull
+
+    for _ in range(3):
+        world.objects.write = full  # type: ignore[method-assign]
+        for _ in range(minutes * 6):
+            world.pump()
+            world.clock += 10_000
+            world.sweep()
+        assert not world.batch(batch.id).terminal or world.batch(batch.id).status is Status.COMPLETED
+        world.objects.write = plain  # type: ignore[method-assign]
+        for _ in range(8):
+            world.pump()
+            world.clock += 2_500
+            world.sweep()
+    world.settle(batch.id)
+    assert world.batch(batch.id).status is Status.COMPLETED
+    check_at_rest(world, batch.id, lines)
+    check_nothing_left(world, batch.id)
+
+
+def edit(world: World, keep: str) -> None:
+    """Somebody takes all deployments but one group's out of the configuration, and restarts everything."""
+    deployments = tuple(each for each in world.app.config.deployments if each.group == keep)
+    world.app = replace(world.app, config=Config(deployments=deployments), _providers={})
+
+
+def test_a_deployment_that_leaves_the_configuration_is_waited_for(world: World) -> None:
+    lines = [chat("a"), chat("b", model="lite")]
+    batch = world.start(lines)
+    world.pump()
+    before = world.app
+    edit(world, "lite")
+    for _ in range(200):
+        world.pump()
+        world.clock += 5_000
+        world.sweep()
+    assert world.batch(batch.id).status is Status.IN_PROGRESS
+    assert world.bus.queue.dead() == 0
+    world.app = replace(before, _providers={})
+    world.settle(batch.id)
+    check_at_rest(world, batch.id, lines)
+    assert world.batch(batch.id).counts.completed == 2
+
+
+@pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "expired"])
+def test_a_batch_whose_deployment_is_gone_for_good_ends_all_the_same(world: World, cancelled: bool) -> None:
+    lines = [chat("a"), chat("b", model="lite")]
+    batch = world.start(lines, window="1h")
+    world.pump()
+    edit(world, "lite")
+    if cancelled:
+        request_cancel(world.app, batch.id)
+    for _ in range(200):
+        world.pump()
+        world.clock += 30_000
+        world.sweep()
+        if world.batch(batch.id).terminal:
+            break
+    done = world.batch(batch.id)
+    assert done.status is (Status.CANCELLED if cancelled else Status.EXPIRED)
+    (row,) = world.errors(batch.id)
+    assert (row["custom_id"], row["error"]["code"]) == ("a", "batch_cancelled" if cancelled else "batch_expired")
+    check_at_rest(world, batch.id, lines)
+
+
+def test_one_odd_404_does_not_make_a_running_job_gone(world: World) -> None:
+    world.upstream.takes = 30_000
+    batch = world.start([chat("a")])
+    world.pump()
+    world.upstream.refuse = [503, 503, 503, 404]
+    world.settle(batch.id)
+    assert world.batch(batch.id).status is Status.COMPLETED
+
+
+def test_lines_of_a_group_that_the_caller_may_not_use_name_no_model(world: World) -> None:
+    caller = Caller(owner="u", models=("lite",))
+    file = world.upload([chat("a", model="lite"), chat("b")], caller)
+    request = NewBatch(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
+    batch = create(world.app, caller, request, body_hash="h", idempotency_key=None, retried=False)
+    world.settle(batch.id)
+    assert [(error.line, error.code) for error in world.batch(batch.id).errors] == [(2, "model_not_found")]
