@@ -20,7 +20,12 @@ from shared.steps.parts import Buffers, Parts
 
 __all__ = ["Route", "Splitter"]
 
-_MOST_LANES: Final = 8  # jobs that run side by side because their lines' free-form JSON cannot share one
+_MOST_LANES: Final = 8  # shards that are written side by side because their lines' free-form JSON cannot share a job
+_MOST_SHARDS: Final = 256  # of one batch, where that is the reason
+_TOO_MANY_SHAPES: Final = (
+    "The free-form JSON of this line (tool arguments, function results or schemas) cannot share a job with that of the "
+    "lines before it: it has other types at the same paths, or too many paths. Put it into another batch."
+)
 _MOST_PATHS: Final = 5_000  # of free-form JSON in one job: each becomes a column of the importer's table
 _MOST_SPELLINGS: Final = 1_000  # of models; more are looked up each time
 _FANNED_ROWS: Final = 25_000  # where lines become several rows each, `collect` has to bring these together again
@@ -136,15 +141,16 @@ class Splitter:
                 lane.shape.update(encoded.shape)
             return lane
         if len(lanes) == _MOST_LANES:
-            raise LineError(
-                "conflicting_types",
-                "The free-form JSON of this line (tool arguments, function results or schemas) has other types at the "
-                "same paths than the lines before it, in too many ways for one batch. Put it into a batch of its own.",
-            )
-        lanes.append(self._open(route))
+            if self._opened >= _MOST_SHARDS:
+                raise LineError("too_many_shapes", _TOO_MANY_SHAPES)
+            fullest = max(lanes, key=lambda lane: len(lane.shape))
+            lanes.remove(fullest)
+            self._finish(fullest)
+        lane = self._open(route)
+        lanes.append(lane)
         if encoded.shape is not None:
-            lanes[-1].shape.update(encoded.shape)
-        return lanes[-1]
+            lane.shape.update(encoded.shape)
+        return lane
 
     def _open(self, route: Route) -> _Lane:
         self._opened += 1

@@ -107,7 +107,7 @@ def complete(app: App, upload: Upload, part_ids: tuple[str, ...], *, md5: str | 
     if upload.status != UploadStatus.COMPLETED:
         try:
             upload = _assemble(app, upload, part_ids, md5, judge)
-        except (BadRequest, ObjectMissing):  # somebody else may have ended it meanwhile, and the parts are gone
+        except (BadRequest, Gone, ObjectMissing):  # somebody may have ended it meanwhile, and the parts are gone
             upload = app.documents.get(Upload, upload.id) or upload
             if upload.status != UploadStatus.COMPLETED:
                 _refuse_unless_pending(upload, app.now())
