@@ -29,14 +29,14 @@ _PUBLISHED: Final = "google.cloud.pubsub.topic.v1.messagePublished"
 _FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
 _BATCH: Final = re.compile(r"batch_[0-9a-f]{32}")
 _SHARD: Final = re.compile(r"batch_[0-9a-f]{32}-\d{4,9}")
-_NEEDS: Final[Mapping[str, frozenset[str]]] = {  # step: the ids of which it needs exactly one
-    "prepare": frozenset({"batch"}),
-    "submit": frozenset({"shard"}),
-    "check": frozenset({"shard"}),
-    "collect": frozenset({"shard"}),
-    "finish": frozenset({"batch"}),
-    "cancel": frozenset({"batch", "shard"}),
-    "sweep": frozenset(),
+_NEEDS: Final[Mapping[str, str | None]] = {  # step: the one id that it needs
+    "prepare": "batch",
+    "submit": "shard",
+    "check": "shard",
+    "collect": "shard",
+    "finish": "batch",
+    "cancel": "batch",
+    "sweep": None,
 }
 
 
@@ -109,8 +109,8 @@ def _message(event: CloudEvent) -> Message:
     if not isinstance(step, str) or step not in _NEEDS:
         raise Malformed("unknown step")
     given = {name for name, value in (("batch", batch), ("shard", shard)) if value is not None}
-    if len(given) != min(1, len(_NEEDS[step])) or not given <= _NEEDS[step]:
-        raise Malformed(f"{step} needs {' or '.join(sorted(_NEEDS[step])) or 'no id'}")
+    if given != {_NEEDS[step]} - {None}:
+        raise Malformed(f"{step} needs {_NEEDS[step] or 'no id'} alone")
     for value, shape in ((batch, _BATCH), (shard, _SHARD)):
         if value is not None and not (isinstance(value, str) and shape.fullmatch(value)):
             raise Malformed("an id is not of our shape")

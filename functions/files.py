@@ -11,7 +11,6 @@ from functions.answers import stream_answer
 from functions.body import CHUNK
 from functions.checks import expiry, invalid_value, number, one_of, required
 from functions.http import Call
-from functions.intake import arriving
 from functions.multipart import Form
 from functions.paging import page
 from functions.sniff import Head, check_batch_input
@@ -21,7 +20,7 @@ from shared.domain.files import BATCH_LIFE, File, live
 from shared.domain.ids import new_file_id
 from shared.domain.layout import file_object
 from shared.log import log
-from shared.steps.files import delete_file, keep
+from shared.steps.files import arriving, delete_file, keep
 from shared.steps.native import native_rows
 from shared.storage.ports import ObjectMissing
 from shared.storage.queries import FILES, FILES_OF_OWNER, FILES_OF_OWNER_AND_PURPOSE, FILES_OF_PURPOSE

@@ -1,6 +1,7 @@
-"""What is looked at when a batch input arrives: its name, or else its first line. The rest is checked later."""
+"""What is looked at when a batch input arrives: its name, or without one its first line. The rest is checked later."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,15 @@ class Head:
     def __init__(self) -> None:
         self.bytes = bytearray()
 
+    @classmethod
+    def of(cls, chunks: Iterable[bytes]) -> "Head":
+        """The first bytes of a stream, and nothing read behind them."""
+        head = cls()
+        for _ in head.watch(chunks):
+            if len(head.bytes) >= cls.LONGEST:
+                break
+        return head
+
     def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             if (room := self.LONGEST - len(self.bytes)) > 0:
@@ -31,7 +41,10 @@ def check_batch_input(filename: str, size: int, head: Head) -> None:
     """BadRequest unless this may be a batch input."""
     if size == 0:
         raise BadRequest("Invalid file format for Batch API. The file is empty.", param="file", code="empty_file")
-    if not filename.lower().endswith(".jsonl") and not _begins_with_an_object(bytes(head.bytes)):
+    if filename.lower().endswith(".jsonl"):
+        return
+    # Bytes without a name are called "upload" by the SDKs; an extension says that it is something else.
+    if PurePosixPath(filename).suffix or not _begins_with_an_object(bytes(head.bytes)):
         raise BadRequest("Invalid file format for Batch API. Must be .jsonl")
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "file_object",
     "is_predictions",
     "part_object",
+    "parts_folder",
     "rows_prefix",
     "shard_folder",
     "shard_id",
@@ -49,6 +50,10 @@ def file_object(bucket: str, file: str) -> str:
 
 def part_object(bucket: str, upload: str, part: str) -> str:
     return f"gs://{bucket}/parts/{upload}/{part}"
+
+
+def parts_folder(bucket: str, upload: str) -> str:
+    return f"gs://{bucket}/parts/{upload}/"
 
 
 def rows_prefix(bucket: str, batch: str, stage: str, epoch: int) -> str:

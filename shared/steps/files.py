@@ -4,17 +4,22 @@ announce ──► write the object ──► keep: document added, announcement
    └ died in between: the announcement is garbage that falls due, and `sweep` deletes the object
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from shared.app import App
 from shared.domain.batch import Batch
 from shared.domain.clock import DAY
+from shared.domain.errors import Transient
 from shared.domain.files import File, Garbage, Part, Upload
 from shared.domain.ids import derived
-from shared.storage.ports import Record, Transaction
+from shared.domain.layout import parts_folder
+from shared.storage.ports import Transaction
 from shared.storage.queries import PARTS_OF_UPLOAD
 
-__all__ = ["announce", "delete_file", "discard", "discard_parts", "keep"]
+__all__ = ["arriving", "delete_file", "discard", "forget_parts", "keep", "throw_parts"]
 
 _WRITING: Final = DAY  # longer than any upload takes
 
@@ -41,6 +46,22 @@ def discard(app: App, name: str) -> None:
     app.documents.transact(lambda tx: tx.delete(Garbage, derived(name)))
 
 
+@contextmanager
+def arriving(app: App, name: str) -> Iterator[None]:
+    """While the object `name` arrives and is judged: if that fails, nothing of it is left.
+
+    Its record is added behind this, not inside: a commit whose answer was lost may have been applied, and then the
+    object must stay. If it was not, the announcement is still there for `sweep`.
+    """
+    announce(app, name)
+    try:
+        yield
+    except BaseException:
+        with suppress(Transient):  # then `sweep` will do it
+            discard(app, name)
+        raise
+
+
 def delete_file(app: App, file: File) -> None:
     """From now on nobody can read the file; `sweep` deletes what it held once no batch needs it."""
 
@@ -56,18 +77,20 @@ def delete_file(app: App, file: File) -> None:
     app.documents.transact(body)
 
 
-def discard_parts(app: App, upload: Upload) -> None:
-    """The pieces of an upload are not needed any more."""
-    last: Record | None = None
-    while page := app.documents.query(PARTS_OF_UPLOAD, upload.id, after=last):
+def throw_parts(app: App, tx: Transaction, upload: str) -> None:
+    """The pieces of an upload are not needed any more: part of the transaction that ends it."""
+    _throw(tx, parts_folder(app.data_bucket, upload), app.now())
+
+
+def forget_parts(app: App, upload: Upload) -> None:
+    """The records of the pieces; what they were of has ended."""
+    while page := app.documents.query(PARTS_OF_UPLOAD, upload.id):
         for part in page:
+            app.documents.transact(partial(_forget, part.id))
 
-            def body(tx: Transaction, part: Part = part) -> None:
-                tx.delete(Part, part.id)
-                _throw(tx, part.object, app.now())
 
-            app.documents.transact(body)
-        last = page[-1]
+def _forget(part: str, tx: Transaction) -> None:
+    tx.delete(Part, part)
 
 
 def _throw(tx: Transaction, name: str, now: int) -> None:

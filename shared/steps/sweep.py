@@ -12,14 +12,15 @@ from shared.app import App
 from shared.domain.batch import Batch, Status
 from shared.domain.clock import SECOND
 from shared.domain.errors import Transient
-from shared.domain.files import Garbage, Upload, UploadStatus
+from shared.domain.files import Garbage, UploadStatus
 from shared.domain.messages import Created, Message, Outbox
 from shared.domain.shard import Shard, ShardStatus
 from shared.log import log
+from shared.steps import uploads
 from shared.steps.cancel import expire
 from shared.steps.commit import dispatch
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.files import delete_file, discard_parts
+from shared.steps.files import delete_file
 from shared.storage.ports import Query, Record, Transaction
 from shared.storage.queries import (
     BATCHES_DUE,
@@ -45,7 +46,7 @@ def sweep(app: App) -> None:
         "outbox": _each(app, OUTBOX_DUE, _send_again),
         "batches": _each(app, BATCHES_DUE, _move_batch),
         "shards": _each(app, SHARDS_DUE, _move_shard),
-        "uploads": _each(app, UPLOADS_OVER, _expire_upload, UploadStatus.PENDING),
+        "uploads": _each(app, UPLOADS_OVER, uploads.expire, UploadStatus.PENDING),
         "files": _each(app, FILES_OVER, delete_file),
         "garbage": _each(app, GARBAGE_DUE, _delete),
         "created": _each(app, CREATED_OVER, _forget),
@@ -112,18 +113,6 @@ def _postpone(app: App, kind: type[Any], seen: Batch | Shard) -> None:
             tx.put(replace(record, due_at=app.now() + LOOK_AGAIN))
 
     app.documents.transact(body)
-
-
-def _expire_upload(app: App, upload: Upload) -> None:
-    def body(tx: Transaction) -> bool:
-        current = tx.get(Upload, upload.id)
-        if current is None or current.status != UploadStatus.PENDING or current.expires_at > app.now():
-            return False
-        tx.put(replace(current, status=UploadStatus.EXPIRED))
-        return True
-
-    if app.documents.transact(body):
-        discard_parts(app, upload)
 
 
 def _delete(app: App, garbage: Garbage) -> None:

@@ -8,22 +8,22 @@ pending ──▶ claimed: these parts, this file's id ──▶ composed ──
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.clock import DAY
-from shared.domain.errors import BadRequest, Gone, NotFound, Transient
+from shared.domain.errors import BadRequest, Gone, NotFound
 from shared.domain.files import BATCH_LIFE, UPLOAD_LIFE, File, Garbage, Part, Upload, UploadStatus
 from shared.domain.ids import canonical, derived, new_file_id, new_part_id, new_upload_id
 from shared.domain.layout import file_object, part_object
 from shared.log import log
-from shared.steps.files import announce, discard, discard_parts
+from shared.steps.files import arriving, discard, forget_parts, throw_parts
 from shared.storage.ports import ABSENT, ObjectExists, ObjectMissing, Stat, Transaction
 
-__all__ = ["Judge", "NewUpload", "add_part", "arriving", "cancel", "complete", "create", "expire", "no_such_upload"]
+__all__ = ["Judge", "NewUpload", "add_part", "cancel", "complete", "create", "expire", "no_such_upload"]
 
 _COMPLETING: Final = DAY  # a file that was begun and is not there by then is garbage
 _CHUNK: Final = 256 * 1024
@@ -83,22 +83,6 @@ def add_part(app: App, upload: Upload, chunks: Iterable[bytes]) -> Part:
     return part
 
 
-@contextmanager
-def arriving(app: App, name: str) -> Iterator[None]:
-    """While the object `name` arrives and is judged: if that fails, nothing of it is left.
-
-    Its record is added behind this, not inside: a commit whose answer was lost may have been applied, and then the
-    object must stay. If it was not, the announcement is still there for `sweep`.
-    """
-    announce(app, name)
-    try:
-        yield
-    except BaseException:
-        with suppress(Transient):  # then `sweep` will do it
-            discard(app, name)
-        raise
-
-
 def complete(app: App, upload: Upload, part_ids: tuple[str, ...], *, md5: str | None, judge: Judge) -> Upload:
     """Make the file of these parts, in this order; BadRequest where they are not what was announced.
 
@@ -114,7 +98,7 @@ def complete(app: App, upload: Upload, part_ids: tuple[str, ...], *, md5: str | 
                 raise
     if upload.part_ids != part_ids:
         raise BadRequest("This upload is completed, with other parts.", param="part_ids")
-    discard_parts(app, upload)
+    forget_parts(app, upload)
     return upload
 
 
@@ -125,10 +109,11 @@ def cancel(app: App, upload: Upload) -> Upload:
         current = _present(tx, upload.id)
         _refuse_unless_open(current, app.now())
         tx.put(cancelled := replace(current, status=UploadStatus.CANCELLED))
+        throw_parts(app, tx, upload.id)
         return cancelled
 
     cancelled = app.documents.transact(body)
-    discard_parts(app, cancelled)
+    forget_parts(app, cancelled)
     return cancelled
 
 
@@ -140,10 +125,11 @@ def expire(app: App, upload: Upload) -> None:
         if current is None or current.status != UploadStatus.PENDING or current.expires_at > app.now():
             return False
         tx.put(replace(current, status=UploadStatus.EXPIRED))
+        throw_parts(app, tx, upload.id)
         return True
 
     if app.documents.transact(body):
-        discard_parts(app, upload)
+        forget_parts(app, upload)
 
 
 def no_such_upload(id: str) -> NotFound:
@@ -157,7 +143,7 @@ def _assemble(app: App, upload: Upload, part_ids: tuple[str, ...], md5: str | No
     claimed = _claim(app, upload.id, part_ids)
     if claimed.status == UploadStatus.COMPLETED:
         return claimed
-    return _commit(app, claimed, _compose(app, claimed, parts), parts)
+    return _commit(app, claimed, _compose(app, claimed, parts))
 
 
 def _chosen(app: App, upload: Upload, part_ids: tuple[str, ...]) -> list[Part]:
@@ -222,7 +208,7 @@ def _compose(app: App, upload: Upload, parts: list[Part]) -> Stat:
         return app.objects.stat(name)  # a repeat, or the reply to our own write was lost
 
 
-def _commit(app: App, claimed: Upload, stat: Stat, parts: list[Part]) -> Upload:
+def _commit(app: App, claimed: Upload, stat: Stat) -> Upload:
     """The file exists, the upload is completed and its parts are garbage: all of it or nothing."""
 
     def body(tx: Transaction) -> Upload:
@@ -244,9 +230,7 @@ def _commit(app: App, claimed: Upload, stat: Stat, parts: list[Part]) -> Upload:
         )
         tx.add(file)
         tx.delete(Garbage, derived(stat.name))
-        for part in parts:
-            tx.delete(Part, part.id)
-            tx.put(Garbage(id=derived(part.object), object=part.object, due_at=now))
+        throw_parts(app, tx, upload.id)
         tx.put(done := replace(upload, status=UploadStatus.COMPLETED))
         return done
 

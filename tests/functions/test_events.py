@@ -1,12 +1,15 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
+from shared.domain.batch import Batch, Rows, Status, advance
 from shared.domain.errors import ConfigError, Poison, Transient
+from shared.domain.ids import new_file_id
 from shared.domain.messages import Message
 from tests.functions.conftest import Api
 from tests.functions.wire import envelope
@@ -128,6 +131,8 @@ def test_a_structured_event_runs_its_step_too(target: Callable[[str], Api], step
         {"message": {"data": b64({"step": "prepare", "shard": SHARD})}},
         {"message": {"data": b64({"step": "check", "batch": BATCH})}},
         {"message": {"data": b64({"step": "check", "shard": SHARD, "batch": BATCH})}},
+        {"message": {"data": b64({"step": "cancel", "shard": SHARD})}},
+        {"message": {"data": b64({"step": "cancel", "shard": SHARD, "batch": BATCH})}},
         {"message": {"data": b64({"step": "sweep", "batch": BATCH})}},
         {"message": {"data": b64({"step": "prepare", "batch": "batch_x"})}},
         {"message": {"data": b64({"step": "prepare", "batch": BATCH + "\n"})}},
@@ -313,3 +318,79 @@ def test_an_unknown_batch_is_no_error(target: Callable[[str], Api], facts: Facts
         assert publish(api, message.body()).status_code == 200
     assert publish(target("dead_letter"), {"step": "check", "shard": SHARD}).status_code == 200
     assert not [fact for fact in facts() if fact["message"] == "delivery_crashed"]
+
+
+@pytest.fixture
+def broken(target: Callable[[str], Api], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A batch whose input nobody will ever be able to read."""
+    api = target("api")
+    body = {"input_file_id": api.upload_file(), "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    batch = api.post("/v1/batches", json=body).json["id"]
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr(type(api.app.objects), "open", unreadable)
+    return str(batch)
+
+
+def test_a_dead_message_is_seen_by_the_caller(target: Callable[[str], Api], broken: str) -> None:
+    """All of it real: a step that crashes at each delivery, the dead letter, and what is told of it."""
+    message = Message(step="prepare", batch=broken).body()
+    assert publish(target("work"), message).status_code == 500
+    assert target("api").get(f"/v1/batches/{broken}").json["status"] == "validating"
+
+    letter = publish(target("dead_letter"), message, attributes={"CloudPubSubDeadLetterSourceDeliveryCount": "20"})
+
+    assert letter.status_code == 200
+    batch = target("api").get(f"/v1/batches/{broken}")
+    assert (batch.json["status"], batch.json["failed_at"]) == ("failed", 1_800_000_000)
+    assert batch.json["errors"]["data"]
+    assert SECRET not in batch.text
+
+
+def test_poison_is_seen_by_the_caller(
+    target: Callable[[str], Api], broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a dead letter: the first delivery says it."""
+
+    def poison(*_: object) -> None:
+        raise Poison(SECRET)
+
+    monkeypatch.setattr("functions.events.run", poison)
+    assert publish(target("work"), Message(step="prepare", batch=broken).body()).status_code == 200
+
+    batch = target("api").get(f"/v1/batches/{broken}")
+    assert batch.json["status"] == "failed"
+    assert batch.json["errors"]["data"]
+    assert SECRET not in batch.text
+
+
+def test_a_dead_letter_twice_is_the_same_as_once(target: Callable[[str], Api], broken: str) -> None:
+    message, batches = Message(step="prepare", batch=broken).body(), target("api")
+    seen = [
+        (publish(target("dead_letter"), message).status_code, batches.get(f"/v1/batches/{broken}").json)
+        for _ in range(2)
+    ]
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("parts", [{"output_parts": 1}, {"error_parts": 1}], ids=str)
+def test_a_failed_batch_shows_no_file_that_is_not_there(target: Callable[[str], Api], parts: dict[str, int]) -> None:
+    """Its files had their ids already when `finish` was given up: one of its parts is gone."""
+    api = target("api")
+    body = {"input_file_id": "file-x", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    batch = api.app.documents.get(Batch, api.post("/v1/batches", json=body).json["id"])
+    assert batch is not None
+    rows = Rows(prefix=f"gs://data/rows/{batch.id}/prepare/e1", **parts)
+    for status in (Status.IN_PROGRESS, Status.FINALIZING):
+        batch = advance(batch, status, at=batch.created_at)
+    finalizing = replace(batch, output_file_id=new_file_id(), error_file_id=new_file_id(), refused=rows)
+    api.app.documents.transact(lambda tx: tx.put(finalizing))
+
+    publish(target("dead_letter"), Message(step="finish", batch=batch.id).body())
+
+    seen = api.get(f"/v1/batches/{batch.id}").json
+    assert seen["status"] == "failed"
+    shown = [id for id in (seen["output_file_id"], seen["error_file_id"]) if id is not None]
+    assert [api.get(f"/v1/files/{id}").status_code for id in shown] == [200] * len(shown)

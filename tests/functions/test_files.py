@@ -72,6 +72,10 @@ def test_the_purposes_of_the_contract(api: Api, purpose: str) -> None:
             "Invalid file format for Batch API. Must be .jsonl",
             None,
         ),
+        ([("purpose", "batch"), ("file", LINE, "notes.txt")], "Must be .jsonl", None),
+        ([("purpose", "batch"), ("file", LINE, "data.csv")], "Must be .jsonl", None),
+        ([("purpose", "batch"), ("file", LINE, "in.JSON")], "Must be .jsonl", None),
+        ([("purpose", "batch"), ("file", LINE, "in.jsonl.gz")], "Must be .jsonl", None),
         ([("purpose", "batch"), ("file", b"[1]\n", "upload")], "Must be .jsonl", None),
         ([("purpose", "batch"), ("file", b"{\n}", "upload")], "Must be .jsonl", None),
         ([("purpose", "batch"), ("file", b"[" * 100_000, "upload")], "Must be .jsonl", None),
@@ -107,6 +111,11 @@ def test_bytes_without_a_name_are_judged_by_their_first_line(api: Api, content: 
     """Python's SDK calls them "upload". The last one is cut off, so it is not a JSON object."""
     answer = api.form("/v1/files", ("purpose", "batch"), ("file", content, "upload"))
     assert answer.status_code == (400 if len(content) > 100_000 else 200)
+
+
+@pytest.mark.parametrize("name", ["", "upload", "lines", "of.2026/lines"])
+def test_a_name_without_an_extension_says_nothing(api: Api, name: str) -> None:
+    assert api.upload_file(LINE, name)
 
 
 def test_a_jsonl_name_is_not_looked_behind(api: Api) -> None:
@@ -195,7 +204,7 @@ def test_a_full_disk_leaves_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_who_dies_while_a_file_arrives_leaves_a_note_for_the_sweep(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.intake.discard", lambda *_: None)  # nobody is left to tidy up
+    monkeypatch.setattr("shared.steps.files.discard", lambda *_: None)  # nobody is left to tidy up
     api.form("/v1/files", ("purpose", "wrong"), ("file", LINE, "a.jsonl"))
 
     (name,) = api.stored()

@@ -1,3 +1,4 @@
+import ast
 import os
 import subprocess
 import sys
@@ -32,6 +33,15 @@ def framework(target: str, **environment: str) -> subprocess.CompletedProcess[st
 def test_importing_needs_no_settings() -> None:
     done = run(sys.executable, "-W", "error", "-c", "import functions.main")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "functions").glob("*.py")), ids=lambda path: path.stem)
+def test_what_stands_at_the_entry_changes_no_record(module: Path) -> None:
+    """Parse, one call, render: state changes and their transactions are of the steps."""
+    named = {
+        getattr(node, "attr", None) or getattr(node, "name", None) for node in ast.walk(ast.parse(module.read_text()))
+    }
+    assert named.isdisjoint({"transact", "Transaction"})
 
 
 def test_an_import_is_quick_and_brings_no_client_library() -> None:

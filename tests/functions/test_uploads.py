@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from functions import assembly
 from shared.domain.clock import DAY, HOUR
 from shared.domain.errors import Transient
 from shared.domain.files import Garbage, Part
+from shared.steps import uploads
 from shared.storage.queries import GARBAGE_DUE, PARTS_OF_UPLOAD
 from tests.functions.conftest import Api
 from tests.functions.wire import envelope
@@ -79,9 +79,9 @@ def test_parts_are_garbage_once_they_are_a_file(api: Api) -> None:
     complete(api, upload, *parts)
 
     garbage = api.app.documents.query(GARBAGE_DUE, at_most=api.clock())
-    assert {each.object for each in garbage} == {f"gs://data/parts/{upload}/{id}" for id in (*parts, spare)}
+    assert [each.object for each in garbage] == [f"gs://data/parts/{upload}/"]
+    assert {stat.name.rpartition("/")[2] for stat in api.app.objects.list(garbage[0].object)} == {*parts, spare}
     assert api.app.documents.query(PARTS_OF_UPLOAD, upload) == []
-    assert len(api.app.documents.query(GARBAGE_DUE)) == 4
 
 
 def test_the_same_complete_again_gives_the_same_file(api: Api) -> None:
@@ -90,7 +90,8 @@ def test_the_same_complete_again_gives_the_same_file(api: Api) -> None:
     first = complete(api, upload, *parts)
     for garbage in api.app.documents.query(GARBAGE_DUE):
         assert isinstance(garbage, Garbage)
-        api.app.objects.delete(garbage.object)
+        for stat in api.app.objects.list(garbage.object):
+            api.app.objects.delete(stat.name)
     api.clock.pass_by(2 * HOUR)
 
     again = complete(api, upload, *parts, md5="of no interest any more")
@@ -116,11 +117,11 @@ def test_a_complete_that_died_on_the_way_is_finished_by_its_repeat(
     upload, parts = full(api)
     with monkeypatch.context() as patch:
         if moment == "commit":
-            patch.setattr("functions.assembly._commit", lambda *_: (_ for _ in ()).throw(Transient))
+            patch.setattr("shared.steps.uploads._commit", lambda *_: (_ for _ in ()).throw(Transient))
         elif moment == "compose":
-            patch.setattr("functions.assembly._compose", lambda *_: (_ for _ in ()).throw(Transient))
+            patch.setattr("shared.steps.uploads._compose", lambda *_: (_ for _ in ()).throw(Transient))
         else:
-            patch.setattr("functions.assembly._claim", lambda *_: (_ for _ in ()).throw(Transient))
+            patch.setattr("shared.steps.uploads._claim", lambda *_: (_ for _ in ()).throw(Transient))
         assert complete(api, upload, *parts).status_code == 503
     assert api.get("/v1/files").json["data"] == []
     if moment != "claim":
@@ -140,17 +141,18 @@ def test_a_complete_that_died_on_the_way_is_finished_by_its_repeat(
 def test_two_completes_at_once_make_one_file(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slower one finds the parts gone; that is no error, since the upload is completed."""
     upload, parts = full(api)
-    judged = assembly._check_content
+    judged = uploads._check_content
     answers = []
 
     def overtaken(*arguments: Any) -> None:
-        monkeypatch.setattr(assembly, "_check_content", judged)
+        monkeypatch.setattr(uploads, "_check_content", judged)
         answers.append(complete(api, upload, *parts))
         for garbage in api.app.documents.query(GARBAGE_DUE, at_most=api.clock()):
-            api.app.objects.delete(garbage.object)
+            for stat in api.app.objects.list(garbage.object):
+                api.app.objects.delete(stat.name)
         judged(*arguments)
 
-    monkeypatch.setattr(assembly, "_check_content", overtaken)
+    monkeypatch.setattr(uploads, "_check_content", overtaken)
     answers.append(complete(api, upload, *parts))
 
     assert [each.status_code for each in answers] == [200, 200]
@@ -245,7 +247,8 @@ def test_a_cancelled_upload_takes_nothing_more_and_leaves_nothing(api: Api) -> N
     answer = api.post(f"/v1/uploads/{upload}/cancel", headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.json["status"], answer.json["file"]) == (200, "cancelled", None)
-    assert len(api.app.documents.query(GARBAGE_DUE, at_most=api.clock())) == 3
+    (garbage,) = api.app.documents.query(GARBAGE_DUE, at_most=api.clock())
+    assert garbage.object == f"gs://data/parts/{upload}/"
     for again in (
         api.form(f"/v1/uploads/{upload}/parts", ("data", LINE)),
         complete(api, upload, *parts),
@@ -278,7 +281,7 @@ def test_a_part_that_arrives_after_the_end_leaves_nothing(api: Api, monkeypatch:
 
     assert answer.status_code == 400
     assert api.stored() == []
-    assert api.app.documents.query(GARBAGE_DUE) == []
+    assert [each.object for each in api.app.documents.query(GARBAGE_DUE)] == [f"gs://data/parts/{upload}/"]
     assert api.app.documents.query(PARTS_OF_UPLOAD, upload) == []
 
 
@@ -367,7 +370,14 @@ def test_what_the_sdks_own_tests_send_is_taken(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("filename", "content", "accepted"),
-    [("a.jsonl", b"hello", True), ("a.txt", b"hello", False), ("a.txt", b"{}\n", True), ("a.jsonl", b"", False)],
+    [
+        ("a.jsonl", b"hello", True),
+        ("a.txt", b"hello", False),
+        ("a.txt", b"{}\n", False),
+        ("upload", b"{}\n", True),
+        ("upload", b"hello", False),
+        ("a.jsonl", b"", False),
+    ],
 )
 def test_a_batch_input_is_judged_as_one_that_came_in_one_piece(
     api: Api, filename: str, content: bytes, accepted: bool
