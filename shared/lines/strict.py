@@ -6,7 +6,7 @@ runs the last. So it is refused, and what leaves for a provider is always encode
 
 import json
 import re
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["DEEPEST", "NotJson", "refuse_depth", "refuse_repeated_keys"]
 
@@ -40,17 +40,17 @@ def _distinct(pairs: list[tuple[str, object]]) -> None:
 
 
 _scan = json.JSONDecoder(object_pairs_hook=_distinct).decode
-_SPACED: Final = (b" :", b"\t:", b"\r:")
+_spaced = re.compile(rb'"[ \t\r]+:').search
 
 
-def refuse_repeated_keys(raw: bytes, value: object, outside: int) -> None:
+def refuse_repeated_keys(raw: bytes, value: dict[str, Any], outside: int) -> None:
     """NotJson where an object, at any depth, has a key twice.
 
     `raw` is known to be valid JSON. `value` is what a decoder made of it, but for `outside` keys that are not in there.
     As long as no key has white space before its colon, `":` stands in the text at least once for each key, so where it
     stands no more often than there are keys left after decoding, none was lost: most lines need no second parser.
     """
-    if raw.count(b'":') == _keys(value) + outside and not any(spaced in raw for spaced in _SPACED):
+    if raw.count(b'":') == _keys(value) + outside and not _spaced(raw):
         return
     try:
         _scan(raw.decode())
@@ -58,13 +58,22 @@ def refuse_repeated_keys(raw: bytes, value: object, outside: int) -> None:
         raise NotJson("a key appears twice in one object") from None
 
 
-def _keys(value: object) -> int:
-    """How many keys all the objects in a decoded value have together."""
-    if type(value) is dict:
-        return len(value) + sum(_keys(member) for member in value.values() if type(member) in _CONTAINERS)
-    if type(value) is list:
-        return sum(_keys(member) for member in value if type(member) in _CONTAINERS)
-    return 0
+def _keys(value: dict[str, Any]) -> int:
+    """How many keys this object and all objects in it have together."""
+    count = len(value)
+    for member in value.values():
+        if type(member) is list:
+            count += _keys_in(member)
+        elif type(member) is dict:
+            count += _keys(member)
+    return count
 
 
-_CONTAINERS: Final = frozenset({dict, list})
+def _keys_in(value: list[Any]) -> int:
+    count = 0
+    for member in value:
+        if type(member) is dict:
+            count += _keys(member)
+        elif type(member) is list:
+            count += _keys_in(member)
+    return count
