@@ -43,7 +43,7 @@ def answer_chat(rows: list[ProviderRow], entry: Entry) -> Answer:
     response = row.response
     if row.status or response is None or _is_empty(response):
         return failure_of_row(row, entry.ordinal)
-    tokens, usage = (None, None) if response.usage_metadata is None else usage_of(response.usage_metadata)
+    tokens, usage = usage_of(response.usage_metadata) or (None, None)
     name = response.response_id or f"r-{entry.ordinal:06d}"
     body = {
         "id": f"chatcmpl-{name}",

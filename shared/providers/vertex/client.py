@@ -24,6 +24,7 @@ from shared.domain.shard import Job
 from shared.log import log
 from shared.providers.base import JobMissing, JobRequest, Refused, Unknown
 from shared.providers.vertex.credentials import GoogleCredentials
+from shared.providers.vertex.profile import bare
 from shared.providers.vertex.resource import created_at, is_job_name, plain, read_job
 
 __all__ = ["LABEL", "VertexClient", "base_url"]
@@ -266,8 +267,9 @@ def _deadline() -> float:
 
 
 def _model(model: str) -> str:
-    """A publisher's model by its bare name; a name with slashes is a resource already (a tuned model)."""
-    return model if "/" in model else f"publishers/google/models/{model}"
+    """A publisher's model by its bare name; what has slashes all the same is a resource already (a tuned model)."""
+    name = bare(model)
+    return name if "/" in name else f"publishers/google/models/{name}"
 
 
 def _checked(name: str) -> str:

@@ -90,7 +90,8 @@ def answer_embeddings(rows: list[ProviderRow], entry: Entry, *, scaled: bool) ->
     by_index = {row.index: row.content for row in rows}
     total = max((row.count for row in rows), default=1)
     encoded = "base64" in (entry.hints or {})
-    data, tokens = [], 0
+    data: list[dict[str, Any]] = []
+    tokens: int | None = 0
     for index in range(total):
         row: Row | None = by_index.get(index)
         if row is None:
@@ -99,18 +100,19 @@ def answer_embeddings(rows: list[ProviderRow], entry: Entry, *, scaled: bool) ->
         values = _values(row)
         if row.response is None or values is None:
             return failure_of_row(row, entry.ordinal)
-        tokens += _tokens(row.response)
+        used = _tokens(row.response)
+        tokens = None if tokens is None or used is None else tokens + used
         vector = _unit(values) if scaled else values
         data.append({"object": "embedding", "index": index, "embedding": _base64(vector) if encoded else vector})
     body = {
         "object": "list",
         "data": data,
         "model": entry.model,
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        "usage": None if tokens is None else {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     first: Row = by_index[0]
     request_id = (first.response and first.response.response_id) or f"req_r-{entry.ordinal:06d}"
-    return Answer(200, body, request_id, Tokens(text=tokens), day_of(first))
+    return Answer(200, body, request_id, None if tokens is None else Tokens(text=tokens), day_of(first))
 
 
 def _values(row: Row) -> list[float] | None:
@@ -120,9 +122,13 @@ def _values(row: Row) -> list[float] | None:
     return row.response.embedding.values or None
 
 
-def _tokens(response: Response) -> int:
-    meta = response.usage_metadata
-    return (meta.prompt_token_count if meta is not None else None) or response.token_count or 0
+def _tokens(response: Response) -> int | None:
+    """Of the text, which is all there is to count. None where nothing says it, or two counts of it differ."""
+    meta, said = response.usage_metadata, {response.token_count}
+    if meta is not None:
+        said |= {meta.prompt_token_count, meta.total_token_count}
+    said.discard(None)
+    return said.pop() if len(said) == 1 else None
 
 
 def _unit(values: list[float]) -> list[float]:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from shared.providers.base import Answer
 from shared.providers.vertex.reply import Row
+from shared.providers.vertex.resource import plain
 
 __all__ = ["day_of", "failure", "failure_of_row"]
 
-_MAX_MESSAGE: Final = 4000
 _STATUS_OF: Final = {  # google/rpc/code.proto, by number and name
     1: (499, "CANCELLED"),
     2: (500, "UNKNOWN"),
@@ -39,6 +39,7 @@ _TYPES: Final = {
     429: "rate_limit_error",
 }
 _DAY: Final = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?![0-9])")
+_SHORT: Final = 1000
 _OBJECT: Final = json.JSONDecoder()
 
 
@@ -64,17 +65,24 @@ def failure_of_row(row: Row, ordinal: int) -> Answer:
     message = inner.get("message")
     if not isinstance(message, str) or not message:
         message = said
-    return failure(_http(inner.get("code"), name), message, name, row, ordinal)
+    return failure(_http(inner.get("code"), name), _said(message), name, row, ordinal)
 
 
 def failure(status: int, message: str, name: str | None, row: Row | None, ordinal: int) -> Answer:
     """An error body as OpenAI's, with an id that is the same each time."""
     code = "rate_limit_exceeded" if status == 429 else name.lower() if name in _BY_NAME else None
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    body = {"error": {"message": message[:_MAX_MESSAGE], "type": kind, "param": None, "code": code}}
+    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     seed = f"{ordinal}|{row.processed_time}|{row.status}" if row is not None else f"{ordinal}"
     identity = sha256(seed.encode("utf-8", "replace")).hexdigest()[:24]
     return Answer(status, body, f"req_{identity}", None, None if row is None else day_of(row))
+
+
+_remembered: Final = lru_cache(maxsize=64)(plain)  # rows of a job mostly fail for the same reasons
+
+
+def _said(message: str) -> str:
+    return _remembered(message) if len(message) <= _SHORT else plain(message)
 
 
 def _embedded(said: str) -> dict[str, Any]:

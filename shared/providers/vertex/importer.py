@@ -63,7 +63,7 @@ def check_name(key: str, param: str) -> None:
 
 def check_level(level: int, param: str) -> None:
     if level > MAX_LEVEL:
-        raise wrong_value(param, "it is nested too deeply for batch prediction.")
+        raise wrong_value(param, "it is nested too deeply for batch prediction, where objects and arrays both count.")
 
 
 def fit(value: dict[str, Any], param: str, path: str, level: int, shape: Shape) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _media(url: Any, here: str, param: str, mime: Any, draft: Draft) -> dict[str
     if text(url, here).startswith("data:"):
         if not (head := _DATA.match(url)):
             raise wrong_value(here, "a data: URL must look like data:<type>/<subtype>;base64,<data>.")
-        return _inline(head[1], url[head.end() :], here)
+        return _inline(_registered(head[1]), url[head.end() :], here)
     if url.startswith("gs://"):
         if not (parsed := _GS.fullmatch(url)):
             raise wrong_value(here, "it must look like gs://bucket/object.")
@@ -165,8 +165,13 @@ def _mime(given: Any, name: str, param: str) -> str:
     if given is not None:
         if not _MIME.fullmatch(text(given, f"{param}.format")):
             raise wrong_value(f"{param}.format", "it must be a media type such as image/png.")
-        return given  # type: ignore[no-any-return]
+        return _registered(given)
     known = _MIME_OF.get(name.rpartition(".")[2].lower())
     if known is None:
         raise wrong_value(f"{param}.format", "a media type such as image/png is needed here.")
     return known
+
+
+def _registered(mime: str) -> str:
+    """Many write image/jpg, which no model knows."""
+    return "image/jpeg" if mime.lower() == "image/jpg" else mime

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["EFFORTS", "Profile", "bare", "profile_for"]
+__all__ = ["EFFORTS", "Profile", "bare", "profile_for", "refuse_unknown_model"]
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")  # OpenAI's reasoning_effort
 
-_PREFIX: Final = re.compile(r"^(?:vertex_ai/|google/|publishers/google/models/|models/)+")
+_PREFIX: Final = re.compile(
+    r"^(?:vertex_ai/|google/|(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/|models/)+"
+)
+_OFFERED: Final = re.compile(r"gemini-[^/\s]+|projects/[^/\s]+/locations/[^/\s]+/models/[^/\s]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +70,14 @@ def bare(model: str) -> str:
 def profile_for(model: str) -> Profile:
     name = bare(model).lower()
     return next((profile for pattern, profile in _PROFILES if pattern.match(name)), _TUNED)
+
+
+def refuse_unknown_model(model: str) -> str | None:
+    """Why no deployment of this model can be opened; None where it can."""
+    name = bare(model)
+    if _OFFERED.fullmatch(name):
+        return None
+    return (
+        f"model {name!r} is not offered yet; this version runs Gemini models, for chat and for embeddings (gemini-…), "
+        "and tuned ones by their resource name (projects/…/locations/…/models/…)"
+    )

@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.config import Deployment
 from shared.domain import layout
+from shared.domain.errors import ConfigError
 from shared.domain.shard import Job
 from shared.lines.completions import COMPLETIONS
 from shared.lines.lowering import Lowering
@@ -15,6 +16,7 @@ from shared.providers.base import Codec, Limits, Media, Provider
 from shared.providers.lowered import lowered_codec
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
+from shared.providers.vertex.profile import bare, refuse_unknown_model
 
 __all__ = ["LIMITS", "final_predictions", "open_vertex"]
 
@@ -28,8 +30,10 @@ _PIECE: Final = re.compile(r"predictions\.jsonl-(?P<number>\d{5})-of-(?P<total>\
 
 
 def open_vertex(deployment: Deployment, media: Media) -> Provider:
-    """The deployment's provider. Nothing connects before its first call."""
+    """The deployment's provider. Nothing connects before its first call; ConfigError where it cannot be run."""
     model = deployment.model
+    if refusal := refuse_unknown_model(model):
+        raise ConfigError(f"deployment {deployment.id}: {refusal}")
 
     def codec(endpoint: str) -> Codec | None:
         embeds = _embeds(model)
@@ -86,4 +90,4 @@ def _one_set(pieces: list[str]) -> list[str]:
 
 
 def _embeds(model: str) -> bool:
-    return "embedding" in model
+    return bare(model).startswith("gemini-embedding")

@@ -110,9 +110,9 @@ class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
     tool_use_prompt_token_count: Count | None = None
     cached_content_token_count: Count | None = None
     total_token_count: Count | None = None
-    prompt_tokens_details: list[Detail] | None = None
-    candidates_tokens_details: list[Detail] | None = None
-    cache_tokens_details: list[Detail] | None = None
+    prompt_tokens_details: list[Detail | None] | None = None
+    candidates_tokens_details: list[Detail | None] | None = None
+    cache_tokens_details: list[Detail | None] | None = None
 
 
 class Embedding(msgspec.Struct, gc=False):

@@ -32,10 +32,11 @@ _RETRYABLE: Final = frozenset({4, 8, 10, 13, 14})
 _PRIVATE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"gs://[^\s\"'<>]*[^\s\"'<>.,;:()]"), "(an object)"),
     (re.compile(r"https?://[^\s\"'<>]*[^\s\"'<>.,;:()]"), "(a link)"),
-    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "(an account)"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(\.[\w-]+)+"), "(an account)"),
+    (re.compile(r"(//)?\bstorage\.googleapis\.com/[^\s\"'<>]*[^\s\"'<>.,;:()]"), "(an object)"),
     (re.compile(r"(//[\w.-]+/)?\bprojects/[^\s\"',;()]*[^\s\"',;().:]"), "(a resource)"),
-    (re.compile(r"\b(project|bucket location for|[Bb]ucket|[Dd]ataset|[Tt]able|[Jj]ob)(:? +)[\"'`]?"
-                r"[\w.:-]*[\d_:.-][\w.:-]*\w\b[\"'`]?"), r"\1\2(a name)"),
+    (re.compile(r"\b([Pp]roject|bucket location for|[Bb]ucket|[Dd]ataset|[Tt]able|[Jj]ob)(:? +|[:=])"
+                r"([\"'`][\w.:-]+[\"'`]|[\"'`]?(?=[\w.:-]*[\d_:.-]\w)[\w.:-]*\w)"), r"\1\2(a name)"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "(an id)"),
     (re.compile(r"\d{9,}"), "(a number)"),
 )  # fmt: skip
@@ -62,7 +63,6 @@ def read_job(resource: Mapping[str, Any]) -> Job | None:
         output=output if isinstance(output, str) and output.startswith("gs://") else None,
         error=_error(problem, resource) if state is JobState.FAILED else None,
         retryable=state is JobState.FAILED and _count(problem.get("code")) in _RETRYABLE,
-        ended_at=_milliseconds(resource.get("endTime")) if state.terminal else None,
     )
 
 
@@ -75,7 +75,9 @@ def created_at(resource: Mapping[str, Any]) -> int:
 def plain(message: object, *private: str) -> str:
     """A provider's message as a client may read it: bounded, one line, no id, name or path of ours or theirs."""
     text = " ".join(message.split()) if isinstance(message, str) else ""
-    text = text[: 4 * _LONGEST_MESSAGE]
+    if len(text) > 4 * _LONGEST_MESSAGE:  # cut between words: of half a name nobody would know that it is one
+        text = text[: 4 * _LONGEST_MESSAGE]
+        text = text.rpartition(" ")[0] or text
     for pattern, instead in _PRIVATE:
         text = pattern.sub(instead, text)
     for word in sorted(filter(None, private), key=len, reverse=True):

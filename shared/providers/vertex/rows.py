@@ -10,7 +10,7 @@ import msgspec
 
 from shared.providers.base import ProviderRow
 from shared.providers.vertex.keys import parse_key
-from shared.providers.vertex.reply import MOST, Row
+from shared.providers.vertex.reply import MOST, Row, UsageMetadata
 
 __all__ = ["patiently", "read_row"]
 
@@ -65,8 +65,8 @@ def _fields(kind: type) -> list[tuple[str, str, Callable[[Any], Any]]]:
 def _converter(hint: Any) -> Callable[[Any], Any]:
     if get_origin(hint) in {Union, UnionType}:
         hint = next(option for option in get_args(hint) if option is not type(None))
-    if hint in _SCALARS:
-        return _SCALARS[hint]
+    if hint in _LEAVES:
+        return _LEAVES[hint]
     if arguments := get_args(hint):  # list[...]
         inside = _converter(arguments[0])
         if inside is _number:
@@ -105,6 +105,14 @@ def _whole(value: Any) -> int | None:
     return int(number) if number is not None and 0 <= number <= MOST else None
 
 
+def _usage(value: Any) -> UsageMetadata | None:
+    """All of its counts, or none: where one of them makes no sense, nobody knows what was used."""
+    try:
+        return msgspec.convert(value, UsageMetadata, strict=False)
+    except (msgspec.ValidationError, ValueError):
+        return None
+
+
 def _bool(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(str(value).lower())
 
@@ -117,10 +125,11 @@ def _raw(value: Any) -> msgspec.Raw:
     )
 
 
-_SCALARS: Final[dict[Any, Callable[[Any], Any]]] = {
+_LEAVES: Final[dict[Any, Callable[[Any], Any]]] = {
     str: _text,
     float: _number,
     int: _whole,
     bool: _bool,
     msgspec.Raw: _raw,
+    UsageMetadata: _usage,
 }

@@ -7,7 +7,6 @@ strings, as Google's documentation of Schema has it: {"type": "INTEGER", "format
 An `anyOf` stands alone, since Vertex allows no other field beside it: its siblings move into its branches.
 """
 
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -23,12 +22,14 @@ from shared.lines.checks import (
 )
 from shared.lines.errors import LineError
 from shared.providers.vertex.importer import Shape, check_level, check_name
+from shared.providers.vertex.schema_cache import Key, Recent, Result
 from shared.providers.vertex.schema_merge import Document
 from shared.providers.vertex.schema_terms import bounds_of, enum_of, types_of, values_of
 
-__all__ = ["convert"]
+__all__ = ["RECENT", "convert"]
 
-_KEPT: Final = 65_536  # bytes of a schema that is worth remembering
+RECENT: Final = 2 * 2**20  # bytes of schemas that are worth remembering
+_recent: Final = Recent(RECENT)
 _MAX_NODES: Final = 5000
 _MAX_DEPTH: Final = 24  # while reading; what comes out is measured by the importer's rule
 _FORMATS: Final = {
@@ -92,9 +93,11 @@ def convert(schema: Any, param: str, path: str, level: int, shape: Shape, *, ord
     `level` is its own depth in the row; `ordered` asks for answers in our order. The lines of a file mostly share
     their schemas, so the last ones are kept.
     """
-    raw = msgspec.json.encode(object_(schema, param))
-    convert_raw = _converted if len(raw) <= _KEPT else _converted.__wrapped__
-    result = convert_raw(raw, param, path, level, ordered)
+    key = (msgspec.json.encode(object_(schema, param)), param, path, level, ordered)
+    result = _recent.get(key)
+    if result is None:
+        result = _converted(key)
+        _recent.keep(key, result)
     if isinstance(result, LineError):
         raise LineError(result.code, result.message, result.param)
     converted, found = result
@@ -102,21 +105,15 @@ def convert(schema: Any, param: str, path: str, level: int, shape: Shape, *, ord
     return converted
 
 
-@lru_cache(maxsize=256)
-def _converted(
-    raw: bytes,
-    param: str,
-    path: str,
-    level: int,
-    ordered: bool,  # noqa: FBT001 - the cache's key
-) -> tuple[dict[str, Any], Shape] | LineError:
+def _converted(key: Key) -> Result:
+    raw, param, path, level, ordered = key
     root = msgspec.json.decode(raw)
     shape = Shape()
     try:
         converted = _Converter(root, ordered=ordered).node(root, param, 0)
         _survey(converted, param, path, level, shape)
     except LineError as error:
-        return error
+        return LineError(error.code, error.message, error.param)  # without its traceback, which holds all of the above
     return converted, shape
 
 

@@ -25,7 +25,7 @@ _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _USER: Final = frozenset({"role", "content"})
 _ASSISTANT: Final = frozenset({"role", "content", "refusal", "tool_calls", "function_call", "audio"})
 _OURS: Final = frozenset({"annotations", "reasoning_content", "images"})  # of answers, given back: no part of the talk
-_TOOL: Final = frozenset({"role", "content", "tool_call_id"})
+_TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})  # the name as in OpenAI's older examples
 _FUNCTION: Final = frozenset({"role", "content", "name"})
 
 
@@ -162,6 +162,8 @@ def _tool(draft: Draft, message: dict[str, Any], param: str) -> dict[str, Any]:
     name = (draft.calls or {}).get(text(message.get("tool_call_id"), here))
     if name is None:
         raise wrong_value(here, "no earlier message of the assistant has a tool call of this id.")
+    if message.get("name") is not None and text(message["name"], f"{param}.name") != name:
+        raise wrong_value(f"{param}.name", "it is not the name of the function that was called.")
     return _response(draft, name, _content(message, param), param)
 
 

@@ -170,6 +170,49 @@ def test_a_failed_row_is_an_error_whatever_it_says(status: Any, response: Any, h
     assert failed.body["error"]["message"] == message
 
 
+ACCOUNT = "service-123456789012@gcp-sa-aiplatform.iam.gserviceaccount.com"
+PRIVATE: list[tuple[str, str]] = [
+    (
+        f"Service account {ACCOUNT} does not have storage.objects.get access to gs://offpeak-work/in/batch_x.",
+        "Service account (an account) does not have storage.objects.get access to (an object).",
+    ),
+    (
+        "Denied on resource '//aiplatform.googleapis.com/projects/123456789012/locations/global' (or does not exist).",
+        "Denied on resource '(a resource)' (or does not exist).",
+    ),
+    ("No access to projects/123456789012.", "No access to (a resource)."),
+    ("Vertex AI is not enabled in project offpeak-prod.", "Vertex AI is not enabled in project (a name)."),
+    ("Quota of consumer 'project:offpeak-prod' is used up.", "Quota of consumer 'project:(a name)' is used up."),
+    ("Quota of consumer 'project_number:123456789012'.", "Quota of consumer 'project_number:(a number)'."),
+    ('Not found in project "offpeak".', "Not found in project (a name)."),
+    ("Job batch_0123456789abcdef-0001-a1 was stopped.", "Job (a name) was stopped."),
+    ("Not found: storage.googleapis.com/offpeak-work/in/x.", "Not found: (an object)."),
+    ("The project is over its quota; the job failed.", "The project is over its quota; the job failed."),
+    ("two\nlines \ud800", "two lines"),
+]
+
+
+@pytest.mark.parametrize(("said", "shown"), PRIVATE)
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_failed_row_names_nothing_of_ours(said: str, shown: str, plain: bool) -> None:
+    """The clients of a batch are not those who run its project."""
+    error = json.dumps({"error": {"code": 403, "message": said, "status": "PERMISSION_DENIED"}})
+    failed = answer(row({}, status=f"PERMISSION_DENIED: {said if plain else error}"))
+
+    assert (failed.status, failed.tokens) == (403, None)
+    message = failed.body["error"]["message"].strip("?").strip()
+    assert message == (f"PERMISSION_DENIED: {shown}" if plain else shown)
+    msgspec.json.encode(failed.body)
+
+
+def test_the_message_of_a_failed_row_is_bounded() -> None:
+    for said in ("a" * 10**6, "job " + "-" * 10**6, "a@" * 10**6, "x-job:" * 10**5):
+        assert len(answer(row({}, status=said)).body["error"]["message"]) <= 1000
+
+    cut = f"a gs://b/{'x' * (3975 - len('a gs://b/'))} from {ACCOUNT} to me"
+    assert answer(row({}, status=cut)).body["error"]["message"] == "a (an object) from"
+
+
 def test_calls_of_functions_are_tool_calls() -> None:
     calls = body(RAW["r-000003"])["choices"][0]["message"]["tool_calls"]
 
@@ -265,11 +308,30 @@ def test_an_image_that_nobody_asked_for_is_not_lost() -> None:
     assert message["images"][0]["image_url"]["url"] == "data:image/png;base64,AAAA"
 
 
-def test_an_answer_without_usage_has_none() -> None:
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"trafficType": "ON_DEMAND"},
+        {"totalTokenCount": 12},
+        {"promptTokenCount": 5, "totalTokenCount": 12},
+        {"promptTokenCount": 5, "candidatesTokenCount": "many"},
+        "garbage",
+    ],
+)
+def test_an_answer_without_usage_has_none(usage: Any) -> None:
     """Better unknown than zero."""
-    unmeasured = answer(row({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}))
+    unmeasured = answer(row({"candidates": [{"content": {"parts": [{"text": "a"}]}}], "usageMetadata": usage}))
 
     assert (unmeasured.status, unmeasured.tokens, unmeasured.body["usage"]) == (200, None, None)
+
+
+def test_a_refused_prompt_used_what_it_says() -> None:
+    block = {"blockReason": "SAFETY"}
+
+    assert answer(row({"promptFeedback": block, "usageMetadata": {"promptTokenCount": 9}})).tokens == Tokens(text=9)
+    assert answer(row({"promptFeedback": block, "usageMetadata": {}})).tokens is None
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,18 @@ MEDIA: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"fileData": {"mimeType": "image/webp", "fileUri": "gs://bucket/a"}},
     ),
     (
+        {"type": "image_url", "image_url": {"url": f"data:image/jpg;base64,{PIXEL}"}},
+        {"inlineData": {"mimeType": "image/jpeg", "data": PIXEL}},
+    ),
+    (
+        {"type": "image_url", "image_url": {"url": "gs://bucket/a", "format": "image/JPG"}},
+        {"fileData": {"mimeType": "image/jpeg", "fileUri": "gs://bucket/a"}},
+    ),
+    (
+        {"type": "file", "file": {"file_data": PIXEL, "format": "image/jpg"}},
+        {"inlineData": {"mimeType": "image/jpeg", "data": PIXEL}},
+    ),
+    (
         {"type": "image_url", "image_url": {"url": "https://www.youtube.com/watch?v=abc_1"}},
         {"fileData": {"mimeType": "video/mp4", "fileUri": "https://www.youtube.com/watch?v=abc_1"}},
     ),
@@ -397,6 +409,14 @@ def test_the_result_of_a_tool_is_sent_exactly(said: list[str], sent: list[dict[s
 
     assert [part["functionResponse"]["response"] for part in made["contents"][2]["parts"]] == sent
     assert breaches({"key": "r-000001", "request": made}) == []
+
+
+@pytest.mark.parametrize("name", ["get_weather", None])
+def test_the_result_of_a_tool_may_name_its_function(name: str | None) -> None:
+    """As OpenAI's older examples do."""
+    *before, result = conversation("rain")
+
+    assert chat(messages=[*before, {**result, "name": name}]).rows == chat(messages=[*before, result]).rows
 
 
 def test_arguments_without_a_value_are_left_out() -> None:

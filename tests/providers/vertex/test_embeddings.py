@@ -111,6 +111,32 @@ def test_recorded_rows_are_one_answer_in_the_order_of_the_input() -> None:
     assert msgspec.json.encode(good) == msgspec.json.encode(answer(RAW[2], RAW[0]))
 
 
+@pytest.mark.parametrize(
+    ("said", "tokens"),
+    [
+        ({"usageMetadata": {"promptTokenCount": 3}}, 3),
+        ({"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}, "tokenCount": 3}, 3),
+        ({"usageMetadata": {}, "tokenCount": 3}, 3),
+        ({"usageMetadata": None, "tokenCount": "3"}, 3),
+        ({}, None),
+        ({"usageMetadata": {}}, None),
+        ({"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 4}}, None),
+        ({"usageMetadata": {"promptTokenCount": 3}, "tokenCount": 4}, None),
+        ({"usageMetadata": {"promptTokenCount": "many"}}, None),
+    ],
+)
+def test_a_row_without_its_tokens_leaves_the_line_unpriced(said: dict[str, Any], tokens: int | None) -> None:
+    """Better unknown than zero, be it only one of the rows."""
+    one = answer(row("r-000017", [1.0], **said))
+    assert one.status == 200
+    assert one.tokens == (None if tokens is None else Tokens(text=tokens))
+    assert one.body["usage"] == (None if tokens is None else {"prompt_tokens": tokens, "total_tokens": tokens})
+
+    two = answer(row("r-000017#0/2", [1.0], **said), row("r-000017#1/2", [1.0], tokenCount=7))
+    assert (two.status, len(two.body["data"])) == (200, 2)
+    assert two.tokens == (None if tokens is None else Tokens(text=tokens + 7))
+
+
 def test_a_recorded_failure_is_an_error() -> None:
     failed = answer(RAW[1])
 

@@ -33,6 +33,10 @@ def call(arguments: Any, **more: Any) -> dict[str, Any]:
     return {"messages": [*user("a"), {"role": "assistant", "tool_calls": [made]}]}
 
 
+def result(**more: Any) -> dict[str, Any]:
+    return {"messages": [*call("{}")["messages"], {"role": "tool", "tool_call_id": "c", "content": "a", **more}]}
+
+
 def schema(**keywords: Any) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": keywords}}}
 
@@ -66,7 +70,14 @@ ERRORS: list[tuple[dict[str, Any], str, str]] = [
         "unsupported_parameter",
         "messages[0].content[0].cache_control",
     ),
-    ({"messages": [{"role": "user", "content": "a", "name": "n"}]}, "unsupported_parameter", "messages[0].name"),
+    *(
+        ({"messages": [{"role": role, "content": "a", "name": "n"}]}, "unsupported_parameter", "messages[0].name")
+        for role in ("user", "system", "developer", "assistant")
+    ),
+    (result(name=SECRET), "invalid_value", "messages[2].name"),
+    (result(name=""), "invalid_value", "messages[2].name"),
+    (result(name=5), "invalid_type", "messages[2].name"),
+    (result(names="f"), "unsupported_parameter", "messages[2].names"),
     (
         {"messages": [{"role": "system", "content": [{"type": "image_url", "image_url": {}}]}, *user("a")]},
         "invalid_value",

@@ -3,8 +3,10 @@
 import pytest
 
 from shared.config import Deployment
+from shared.domain.errors import ConfigError
 from shared.domain.shard import Job, JobState
 from shared.providers.base import Media, Provider
+from shared.providers.vertex.profile import refuse_unknown_model
 from shared.providers.vertex.provider import final_predictions, open_vertex
 
 OUT = "gs://work/out/batch_a/0001/a1/"
@@ -28,6 +30,9 @@ def job(output: str | None = FOLDER) -> Job:
         ("gemini-2.5-flash", True, False),
         ("gemini-3.8-flash", True, False),
         ("gemini-embedding-001", False, True),
+        ("publishers/google/models/gemini-embedding-2", False, True),
+        ("projects/p/locations/global/publishers/google/models/gemini-2.5-flash", True, False),
+        ("projects/my-embedding-project/locations/us-central1/models/42@1", True, False),
     ],
 )
 def test_a_model_is_offered_at_its_own_endpoint(model: str, chat: bool, embeddings: bool) -> None:
@@ -48,6 +53,54 @@ def test_a_codec_is_found_again_by_its_name(model: str) -> None:
     assert offered.codec_named(codec.name).name == codec.name
     with pytest.raises(LookupError):
         offered.codec_named("smoke-signals")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "text-embedding-004",
+        "text-embedding-005",
+        "text-multilingual-embedding-002",
+        "multimodalembedding",
+        "multimodalembedding@001",
+        "claude-sonnet-4-5@20250929",
+        "publishers/anthropic/models/claude-haiku-4-5",
+        "meta/llama-3.3-70b-instruct-maas",
+        "openai/gpt-oss-120b-maas",
+        "publishers/meta/models/gemini-like",
+        "gemini/1234567890",
+        "gemini-",
+        "imagen-4.0-generate-001",
+        "my-gemini-2.5-flash",
+        "1234567890",
+        "projects/p/locations/us-central1/endpoints/42",
+        "projects/p/models/42",
+        "",
+    ],
+)
+def test_what_this_version_does_not_run_is_refused_before_it_costs_a_job(model: str) -> None:
+    refusal = refuse_unknown_model(model)
+
+    assert refusal is not None
+    assert f"{model!r} is not offered yet" in refusal
+    with pytest.raises(ConfigError, match=r"deployment d#0: model .* is not offered yet"):
+        provider(model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gemini-2.5-flash",
+        "gemini-flash-latest",
+        "gemini-2.5-flash-001@default",
+        "gemini-embedding-001",
+        "vertex_ai/google/gemini-3.8-flash",
+        "publishers/google/models/gemini-4-argon",
+        "projects/123/locations/us-central1/models/456@2",
+    ],
+)
+def test_a_gemini_or_a_tuned_one_is_not_refused(model: str) -> None:
+    assert refuse_unknown_model(model) is None
 
 
 def test_the_final_object_and_never_a_partial_one() -> None:

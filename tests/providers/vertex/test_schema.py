@@ -1,11 +1,19 @@
 """JSON Schema in Gemini's words."""
 
+import gc
 import json
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.lines.errors import LineError
+from shared.providers.vertex.importer import Shape
+from shared.providers.vertex.schema import RECENT, convert
+from shared.providers.vertex.schema_cache import Key, Recent
 from tests.providers.vertex.rules import breaches, chat, request
 
 ROOT = "response_format.json_schema.schema"
@@ -223,7 +231,7 @@ def nested(levels: int) -> dict[str, Any]:
 def test_a_schema_may_be_as_deep_as_the_importer_can_follow() -> None:
     """The line, the request, its configuration and the schema; then two levels for each object."""
     assert breaches({"key": "r-000001", "request": request(**body(nested(5)))}) == []
-    with pytest.raises(LineError, match="nested too deeply"):
+    with pytest.raises(LineError, match=r"nested too deeply .*, where objects and arrays both count\."):
         chat(**body(nested(6)))
 
 
@@ -248,6 +256,64 @@ def test_a_schema_that_was_seen_before_is_refused_again() -> None:
     for _ in range(2):
         with pytest.raises(LineError, match="not"):
             chat(**body({"type": "string", "not": {}}))
+
+
+def held_after(fill: Callable[[int], None], times: int) -> int:
+    """Bytes of Python objects that are left."""
+    tracemalloc.start()
+    try:
+        for number in range(times):
+            fill(number)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("last", [{"type": "string"}, {"not": {}}])
+def test_large_schemas_do_not_fill_the_memory(last: dict[str, Any]) -> None:
+    """Converted or refused: 20 of them took 24 MB."""
+
+    def fill(number: int) -> None:
+        properties = {f"p{number + 100}_{at}": {"type": "string"} for at in range(2100)}
+        schema = {"type": "object", "properties": {**properties, "z": last}}
+        assert 58_000 < len(json.dumps(schema, separators=(",", ":"))) < 65_536
+        with suppress(LineError):
+            convert(schema, "p", "p", 4, Shape())
+
+    assert held_after(fill, 20) < 14 * 2**20
+
+
+def test_what_is_kept_is_bounded_however_many_there_are() -> None:
+    """256 of 62 KB took 300 MB as Python objects."""
+    properties = {f"p{at}": {"type": "STRING"} for at in range(2500)}
+    written = json.dumps({"type": "OBJECT", "properties": properties}, separators=(",", ":"))
+    assert 58_000 < len(written) < 65_536
+
+    def fill(number: int) -> None:
+        shape = Shape({f"{number}.properties.p{at}": f"p{at}:struct" for at in range(2500)})
+        key = (f"{number}{written}".encode(), "p", "p", 4, True)
+        recent.keep(key, (msgspec.json.decode(written), shape))
+
+    recent = Recent(RECENT)
+    assert held_after(fill, 256) < 14 * 2**20
+    assert held_after(lambda number: recent.keep((b"%d" % number, "p", "p", 4, False), ({}, Shape())), 20_000) < (
+        4 * 2**20
+    )
+
+
+def test_the_oldest_of_the_schemas_that_are_kept_goes_first() -> None:
+    recent = Recent(8_000)
+    keys: list[Key] = [(b"%d" % at, "p", "p", 4, True) for at in range(9)]
+    for key in keys:
+        recent.keep(key, ({"type": "STRING"}, Shape()))
+        recent.keep(key, ({"type": "NUMBER"}, Shape()))  # the first result stays
+
+    assert [recent.get(key) for key in keys] == [None] * 2 + [({"type": "STRING"}, {})] * 7
+    large = (b"x" * 2_000, "p", "p", 4, True)
+    recent.keep(large, ({}, Shape()))
+    assert recent.get(large) is None
+    assert recent.get(keys[-1]) is not None
 
 
 def test_a_bound_that_no_double_holds_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Tokens: every one is counted once."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -13,16 +14,17 @@ from shared.providers.vertex.rows import read_row
 from shared.providers.vertex.usage import usage_of
 
 
-def detail(**counts: int) -> list[dict[str, Any]]:
+def detail(**counts: Any) -> list[dict[str, Any]]:
     return [{"modality": modality, "tokenCount": number} for modality, number in counts.items()]
 
 
 CASES: list[tuple[dict[str, Any], Tokens]] = [
-    ({}, Tokens()),
     ({"promptTokenCount": 5}, Tokens(text=5)),
     ({"promptTokensDetails": detail(TEXT=5)}, Tokens(text=5)),
     ({"promptTokenCount": 5, "cachedContentTokenCount": 3}, Tokens(text=2, cached_text=3)),
-    ({"promptTokenCount": 5, "cachedContentTokenCount": 9}, Tokens(cached_text=5)),
+    ({"promptTokenCount": 5, "totalTokenCount": 5}, Tokens(text=5)),
+    ({"promptTokenCount": 5, "cachedContentTokenCount": 5}, Tokens(cached_text=5)),
+    ({"candidatesTokenCount": 3, "totalTokenCount": 3}, Tokens(output=3)),
     (
         {"promptTokenCount": 100, "promptTokensDetails": detail(TEXT=10, AUDIO=20, IMAGE=30, VIDEO=15, DOCUMENT=25)},
         Tokens(text=35, audio=20, image=30, video=15),
@@ -75,14 +77,39 @@ CASES: list[tuple[dict[str, Any], Tokens]] = [
 
 @pytest.mark.parametrize(("meta", "tokens"), CASES)
 def test_tokens_never_overlap(meta: dict[str, Any], tokens: Tokens) -> None:
-    made, usage = usage_of(msgspec.convert(meta, UsageMetadata))
+    known = usage_of(msgspec.convert(meta, UsageMetadata))
 
+    assert known is not None
+    made, usage = known
     assert made == tokens
     assert usage["prompt_tokens"] == tokens.prompt + tokens.tool
     assert usage["prompt_tokens_details"]["cached_tokens"] == tokens.cached
     assert usage["prompt_tokens_details"]["audio_tokens"] == tokens.audio + tokens.cached_audio
     assert usage["completion_tokens"] == tokens.output + tokens.image_output + tokens.thinking
     assert usage["total_tokens"] == sum(tokens)
+
+
+UNKNOWN: list[dict[str, Any]] = [
+    {},
+    {"totalTokenCount": 0},
+    {"totalTokenCount": 17},
+    {"candidatesTokenCount": 3},
+    {"candidatesTokenCount": 3, "thoughtsTokenCount": 2, "totalTokenCount": 17},
+    {"promptTokensDetails": detail(TEXT=None)},
+    {"promptTokensDetails": [None]},
+    {"promptTokenCount": 5, "totalTokenCount": 17},
+    {"promptTokenCount": 5, "totalTokenCount": 0},
+    {"promptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 7},
+    {"promptTokenCount": 5, "candidatesTokenCount": 3, "thoughtsTokenCount": 2, "totalTokenCount": 9},
+    {"promptTokenCount": 5, "candidatesTokenCount": 3, "thoughtsTokenCount": 8, "totalTokenCount": 8},
+    {"promptTokenCount": 5, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 8},
+    {"promptTokenCount": 5, "cachedContentTokenCount": 9},
+]
+
+
+@pytest.mark.parametrize("meta", [None, *UNKNOWN])
+def test_what_is_not_said_is_unknown_and_never_zero(meta: dict[str, Any] | None) -> None:
+    assert usage_of(None if meta is None else msgspec.convert(meta, UsageMetadata)) is None
 
 
 COUNTS = st.none() | st.integers(0, 50)
@@ -101,22 +128,40 @@ DETAILS = st.none() | st.lists(
         {},
         optional={
             **dict.fromkeys(("promptTokenCount", "candidatesTokenCount", "cachedContentTokenCount"), COUNTS),
-            **dict.fromkeys(("thoughtsTokenCount", "toolUsePromptTokenCount", "totalTokenCount"), COUNTS),
+            **dict.fromkeys(("thoughtsTokenCount", "toolUsePromptTokenCount"), COUNTS),
+            "totalTokenCount": st.integers(0, 50),
             **dict.fromkeys(("promptTokensDetails", "candidatesTokensDetails", "cacheTokensDetails"), DETAILS),
         },
     )
 )
 def test_no_kind_is_ever_negative(meta: dict[str, Any]) -> None:
-    tokens, usage = usage_of(msgspec.convert(meta, UsageMetadata))
+    known = usage_of(msgspec.convert(meta, UsageMetadata))
+    if known is None:
+        return
 
+    tokens, usage = known
     assert min(tokens) >= 0
     assert usage["prompt_tokens"] == tokens.prompt + tokens.tool
     assert usage["completion_tokens"] == tokens.output + tokens.image_output + tokens.thinking
+    assert usage["total_tokens"] == sum(tokens) == meta.get("totalTokenCount", sum(tokens))
 
 
-def test_what_is_no_count_counts_as_missing() -> None:
-    meta = {"promptTokenCount": -5, "candidatesTokenCount": 10**30, "thoughtsTokenCount": "7", "totalTokenCount": True}
-    row = read_row(msgspec.json.encode({"key": "r-000001", "response": {"usageMetadata": meta}}))
-
+def read(meta: dict[str, Any]) -> Tokens | None:
+    row = read_row(json.dumps({"key": "r-000001", "response": {"usageMetadata": meta}}).encode())
     assert row is not None
-    assert usage_of(row.content.response.usage_metadata)[0] == Tokens(thinking=7)
+    known = usage_of(row.content.response.usage_metadata)
+    return known and known[0]
+
+
+@pytest.mark.parametrize("count", [-5, 10**30, 2**60, True, "many", 1.5, [], {}, "\ud800"])
+def test_one_count_that_is_none_leaves_all_unknown(count: Any) -> None:
+    """It would be taken for zero otherwise, and the line be too cheap."""
+    assert read({"promptTokenCount": 5, "candidatesTokenCount": count}) is None
+    details = [{"modality": "AUDIO", "tokenCount": count}]
+    assert read({"promptTokenCount": 5, "promptTokensDetails": details}) is None
+
+
+def test_counts_may_be_strings_and_padded_with_nulls() -> None:
+    padded = {"promptTokenCount": "5", "thoughtsTokenCount": None, "promptTokensDetails": [None, *detail(AUDIO="2")]}
+    assert read(padded) == Tokens(text=3, audio=2)
+    assert read({**padded, "promptTokenCount": 5, "promptTokensDetails": [None, *detail(AUDIO=2)]}) == read(padded)
