@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask, Response
 
 from functions.answers import as_api_error, error_answer, identified
-from shared.config import read_config
+from shared.app import configuration
 from shared.domain.errors import ConfigError
 from shared.domain.ids import new_request_id
 from shared.log import log
@@ -38,7 +38,7 @@ def _check() -> None:
             text = Path(settings.config).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"OFFPEAK_CONFIG: cannot read {settings.config}: {error}") from error
-        read_config(text, name=settings.config)
+        configuration(text, name=settings.config)
 
 
 def _envelope(error: Exception) -> Response:

@@ -24,6 +24,7 @@ __all__ = [
     "Unconfigured",
     "app",
     "compose",
+    "configuration",
     "open_bus",
     "open_documents",
     "open_objects",
@@ -146,13 +147,20 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:
             raise ConfigError(f"deployment {deployment.id}: provider {other!r} is not offered")
 
 
+def configuration(text: str, *, name: str) -> Config:
+    """The configuration in `text`, whose file is called `name`, with models that their providers can run."""
+    from shared.providers.vertex.profile import refuse_unknown_model  # noqa: PLC0415
+
+    return read_config(text, name=name, refuse=refuse_unknown_model)
+
+
 def _read(name: str | None, objects: Objects) -> Config:
     if name is None:
         return Config()
     try:
         if name.startswith("gs://"):
             with objects.open(name) as stream:
-                return read_config(stream.read().decode(), name=name)
-        return read_config(Path(name).read_text(encoding="utf-8"), name=name)
+                return configuration(stream.read().decode(), name=name)
+        return configuration(Path(name).read_text(encoding="utf-8"), name=name)
     except (OSError, ObjectMissing, UnicodeDecodeError) as error:
         raise ConfigError(f"OFFPEAK_CONFIG: cannot read {name}: {error}") from error

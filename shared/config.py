@@ -6,7 +6,7 @@ that would change where lines run or what they cost is refused, with the line of
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -21,12 +21,16 @@ from shared.log import log
 __all__ = ["Config", "Deployment", "Limits", "PriceOverride", "read_config"]
 
 _ENVIRONMENT: Final = "os.environ/"
+Refuse = Callable[[str], str | None]
+
 _SECTIONS: Final = ("model_list", "offpeak")
 _PREFIX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
 
 
 class Deployment(BaseModel, frozen=True):
-    """One place that can run a model. Its id follows from what it is, and so outlives changes of the file around it."""
+    """One place that can run a model. Its id follows from what it is: it outlives changes of the file around it, and of
+    the way to get there.
+    """
 
     id: str
     group: str
@@ -119,8 +123,13 @@ class _Entry(BaseModel):
     litellm_params: _Params
 
 
-def read_config(text: str, *, name: str, environment: Mapping[str, str] | None = None) -> Config:
-    """Parse a configuration. ConfigError names the file (`name`) and the line of what is wrong."""
+def read_config(
+    text: str, *, name: str, environment: Mapping[str, str] | None = None, refuse: Refuse = lambda _: None
+) -> Config:
+    """Parse a configuration. ConfigError names the file (`name`) and the line of what is wrong.
+
+    `refuse` says why a model, by its bare name, cannot be run by its provider; None where it can.
+    """
     environment = os.environ if environment is None else environment
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -143,13 +152,13 @@ def read_config(text: str, *, name: str, environment: Mapping[str, str] | None =
     deployments: list[Deployment] = []
     for number, member in enumerate(listed):
         entry = source.checked(_Entry, member, "model_list", number)
-        deployments.append(_deployment(entry, number, source))
+        deployments.append(_deployment(entry, number, source, refuse))
     return Config(
         deployments=tuple(deployments), limits=ours.limits, prices=ours.prices, media_buckets=ours.media_buckets
     )
 
 
-def _deployment(entry: _Entry, number: int, source: "_Source") -> Deployment:
+def _deployment(entry: _Entry, number: int, source: "_Source", refuse: Refuse) -> Deployment:
     params = entry.litellm_params
     at = source.at("model_list", number, "litellm_params", "model")
     provider, slash, model = params.model.partition("/")
@@ -161,19 +170,18 @@ def _deployment(entry: _Entry, number: int, source: "_Source") -> Deployment:
         raise ConfigError(f"{at}: a vertex_ai model needs vertex_project and vertex_location")
     if extra := sorted(params.model_extra or {}):
         log("config_keys_ignored", severity="WARNING", file=source.name, keys=extra, model=entry.model_name)
-    api_base = params.api_base.rstrip("/") if params.api_base else None
     model = _PREFIX.sub("", model)
+    if (why := refuse(model)) is not None:
+        raise ConfigError(f"{at}: {why}")
     return Deployment(
-        id=derived(entry.model_name, provider, model, params.vertex_project, params.vertex_location, str(api_base))[
-            :16
-        ],
+        id=derived(entry.model_name, provider, model, params.vertex_project, params.vertex_location)[:16],
         group=entry.model_name,
         provider=provider,
         model=model,
         project=params.vertex_project,
         location=params.vertex_location,
         credentials=params.vertex_credentials,
-        api_base=api_base,
+        api_base=params.api_base.rstrip("/") if params.api_base else None,
     )
 
 

@@ -21,7 +21,7 @@ import httpx
 
 from infra.local.child import ROOT, Child
 from infra.local.data import DATA_BUCKET, WORK_BUCKET, CannotStart, DataFolder
-from shared.config import read_config
+from shared.app import configuration
 from shared.domain.errors import ConfigError
 from shared.settings import read_settings
 
@@ -198,7 +198,7 @@ def _refuse_wrong_settings(environment: Mapping[str, str]) -> None:
     try:
         config = read_settings(environment).config or ""
         if not config.startswith("gs://"):
-            read_config(Path(config).read_text(encoding="utf-8"), name=config)
+            configuration(Path(config).read_text(encoding="utf-8"), name=config)
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f"cannot read the configuration: {error}") from error
     except ConfigError as error:

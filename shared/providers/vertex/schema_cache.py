@@ -1,7 +1,6 @@
 """Schemas that were converted a moment ago: the lines of a file mostly share theirs."""
 
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +27,7 @@ class Recent:
         self._results: dict[Key, Result] = {}
         self._weights: dict[Key, int] = {}
         self._lock = threading.Lock()
-        self.get: Callable[[Key], Result | None] = self._results.get  # once for each line: no call in between
+        self.get = self._results.get  # once for each line: no call in between
 
     def keep(self, key: Key, result: Result) -> None:
         weight = _weight(key, result)
