@@ -91,8 +91,8 @@ class Shard:
     group: str
     deployment: str
     codec: str  # which of the provider's codecs wrote the rows
-    source: str  # gs://work/in/…: what the job reads
-    index: str  # gs://work/in/…: ordinal, custom_id and hints of each line, in order
+    source: str  # in the work bucket: what the job reads
+    index: str  # in the work bucket: ordinal, custom_id and hints of each line, in order
     lines: int
     rows: int  # provider rows: more than lines where one line became several
     created_at: int

@@ -22,7 +22,7 @@ from shared.steps.commit import Turn, commit
 
 __all__ = ["end", "patience", "submit"]
 
-_MOST_TROUBLES: Final = 6  # refusals that time might heal, such as 403 after a fresh grant: about a minute and a half
+_MOST_TROUBLES: Final = 5  # refusals that time might heal, such as 403 after a fresh grant: about a minute
 _FIRST_CHECK: Final = SECOND
 
 
