@@ -1,5 +1,6 @@
 """Reading request bodies: bounded, and never more of them than is wanted."""
 
+import socket
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -9,16 +10,24 @@ from flask import Request
 
 from shared.domain.errors import BadRequest, TooLarge, UnsupportedMedia
 
-__all__ = ["CHUNK", "discard_rest", "json_object", "read_chunk", "refuse_encoded"]
+__all__ = ["CHUNK", "discard_rest", "json_object", "limit_silence", "read_chunk", "refuse_encoded"]
 
 CHUNK: Final = 256 * 1024
 _LONGEST_JSON: Final = 2**20
 _MOST_DISCARDED: Final = 64 * 2**20
 _LONGEST_DISCARDING: Final = 10.0  # seconds
+_LONGEST_SILENCE: Final = 30.0  # seconds that a peer may neither send nor take a byte
+
+
+def limit_silence(request: Request, seconds: float = _LONGEST_SILENCE) -> None:
+    """A peer that stands still does not keep a thread for ever: gunicorn itself waits without end."""
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        connection.settimeout(seconds)
 
 
 def read_chunk(request: Request) -> bytes:
-    """The next piece of the body; empty at its end."""
+    """The next piece of the body; empty at its end. BadRequest where it does not come."""
     try:
         return request.stream.read(CHUNK)
     except Exception as error:  # a peer that is gone, a broken chunk: each server has its own exceptions
@@ -54,7 +63,14 @@ def discard_rest(request: Request) -> None:
 
     Where the end is not reached, the server closes the connection behind the answer.
     """
+    limit_silence(request, _LONGEST_DISCARDING)
     left, until = _MOST_DISCARDED, time.monotonic() + _LONGEST_DISCARDING
     with suppress(BadRequest):
-        while left > 0 and time.monotonic() < until and (chunk := read_chunk(request)):
+        while left > 0 and time.monotonic() < until:
+            if not (chunk := read_chunk(request)):
+                return
             left -= len(chunk)
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        with suppress(OSError):  # closed already
+            connection.shutdown(socket.SHUT_RD)

@@ -10,7 +10,7 @@ from flask import Request, Response
 
 from functions.answers import as_api_error, error_answer, identified, json_answer
 from functions.auth import authenticate
-from functions.body import discard_rest, refuse_encoded
+from functions.body import discard_rest, limit_silence, refuse_encoded
 from shared.app import App, app
 from shared.domain.access import Caller, visible
 from shared.domain.batch import Batch
@@ -68,6 +68,7 @@ def route(method: str, path: str, handler: Handler, *, open: bool = False) -> Ro
 def serve(routes: Sequence[Route], request: Request) -> Response:
     """Answer one request."""
     request_id, started = new_request_id(), time.perf_counter()
+    limit_silence(request)
     with context(request_id=request_id):
         found = None
         try:

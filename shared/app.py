@@ -151,7 +151,12 @@ def configuration(text: str, *, name: str) -> Config:
     """The configuration in `text`, whose file is called `name`, with models that their providers can run."""
     from shared.providers.vertex.profile import refuse_unknown_model  # noqa: PLC0415
 
-    return read_config(text, name=name, refuse=refuse_unknown_model)
+    config = read_config(text, name=name, refuse=refuse_unknown_model)
+    try:
+        Book.load(config.prices)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    return config
 
 
 def _read(name: str | None, objects: Objects) -> Config:

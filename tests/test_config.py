@@ -85,3 +85,9 @@ def test_a_mistake_is_reported_with_file_and_line(text: str, line: int, words: s
 def test_a_price_with_an_unquoted_day_is_read() -> None:
     config = read(FLASH + "offpeak:\n  prices:\n    - {model: m, since: 2026-11-01, usd_per_million: {input: 0.15}}\n")
     assert (config.prices[0].since, str(config.prices[0].usd_per_million["input"])) == ("2026-11-01", "0.15")
+
+
+def test_a_rate_that_does_not_exist_is_a_mistake_at_start() -> None:
+    prices = "offpeak:\n  prices:\n    - {model: m, usd_per_million: {inputt: 1}}\n"
+    with pytest.raises(ConfigError, match=r"^c\.yaml: offpeak\.prices\[0\].*inputt"):
+        read(FLASH + prices)

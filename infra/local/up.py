@@ -35,8 +35,8 @@ _HOPELESS: Final = 4  # short lives in a row of a process, while the stack is st
 _PORT_PATIENCE: Final = 2.5  # seconds: workers of a stack that was killed need a moment to notice
 # The master of each function forks WORKERS processes of THREADS threads.
 _FUNCTIONS: Final = {
-    "api": {"WORKERS": "2", "THREADS": "16"},
-    "work": {"WORKERS": str(min(4, os.cpu_count() or 1)), "THREADS": "8"},
+    "api": {"WORKERS": "2", "THREADS": "64"},
+    "work": {"WORKERS": str(min(4, os.cpu_count() or 1)), "THREADS": "4"},
     "predictions": {"WORKERS": "1", "THREADS": "4"},
     "dead_letter": {"WORKERS": "1", "THREADS": "2"},
 }

@@ -99,6 +99,7 @@ class Shard:
     status: ShardStatus = ShardStatus.WAITING
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt
+    empty_since: int | None = None  # when its job said that it succeeded, and there was nothing
     gone: int = 0  # times in a row that the provider said there is no such job
     troubles: int = 0  # times in a row that the provider said no, or nothing
     counted: Counts = Counts()  # what of this shard is in its batch's counts by now

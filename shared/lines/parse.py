@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from shared.lines.errors import InvalidLine
-from shared.lines.strict import NotJson, refuse_depth, refuse_repeated_keys
+from shared.lines.strict import NotJson, refuse_crowd, refuse_depth, refuse_repeated_keys
 from shared.providers.base import RequestLine
 
 __all__ = ["LONGEST_CUSTOM_ID", "Parser", "too_long"]
@@ -43,6 +43,7 @@ class Parser:
     def parse(self, raw: bytes) -> RequestLine:
         """The line, checked. InvalidLine says what is wrong with it, in the order in which OpenAI looks."""
         try:
+            refuse_crowd(raw)
             line = _decode(raw)
             refuse_depth(raw)
             refuse_repeated_keys(raw, line.body, _OUTSIDE)

@@ -48,10 +48,19 @@ def row_id(batch: str) -> str:
     return "batch_req_" + hashlib.sha256(batch.encode()).hexdigest()[:24]
 
 
+def _line(row: bytes) -> bytes:
+    r"""The row and its end. Clients that split text into lines also split at U+2028, U+2029 and U+0085: not here."""
+    if b"\xe2\x80" in row:
+        row = row.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
+    if b"\xc2\x85" in row:
+        row = row.replace(b"\xc2\x85", rb"\u0085")
+    return row + b"\n"
+
+
 def answered(prefix: str, ordinal: int, custom_id: str, answer: Answer) -> bytes:
     """The row of a line that got an answer, good or bad."""
     response = _Response(answer.status, answer.request_id, answer.body)
-    return _encode(_Answered(f"{prefix}{ordinal:08x}", custom_id, response)) + b"\n"
+    return _line(_encode(_Answered(f"{prefix}{ordinal:08x}", custom_id, response)))
 
 
 def refused(prefix: str, ordinal: int, custom_id: str, error: LineError) -> bytes:
@@ -70,4 +79,4 @@ def refused(prefix: str, ordinal: int, custom_id: str, error: LineError) -> byte
 
 def unanswered(prefix: str, ordinal: int, custom_id: str, *, code: str, message: str) -> bytes:
     """The row of a line that never ran."""
-    return _encode(_Unanswered(f"{prefix}{ordinal:08x}", custom_id, _Error(code, message))) + b"\n"
+    return _line(_encode(_Unanswered(f"{prefix}{ordinal:08x}", custom_id, _Error(code, message))))

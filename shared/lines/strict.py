@@ -8,15 +8,23 @@ import json
 import re
 from typing import Any, Final
 
-__all__ = ["DEEPEST", "NotJson", "refuse_depth", "refuse_repeated_keys"]
+__all__ = ["DEEPEST", "MOST_PARTS", "NotJson", "refuse_crowd", "refuse_depth", "refuse_repeated_keys"]
 
 DEEPEST: Final = 64
+MOST_PARTS: Final = 500_000
+_LONG: Final = 2**20
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 
 
 class NotJson(ValueError):
     """The text is not the JSON we accept; the message says why, without quoting it."""
+
+
+def refuse_crowd(raw: bytes) -> None:
+    """NotJson where a long text has so many objects, arrays and keys that to decode it takes many times its size."""
+    if len(raw) > _LONG and raw.count(b"{") + raw.count(b"[") + raw.count(b'":') > MOST_PARTS:
+        raise NotJson(f"it has more than {MOST_PARTS:,} objects, arrays and keys")
 
 
 def refuse_depth(raw: bytes) -> None:

@@ -24,6 +24,7 @@ __all__ = ["check"]
 _MOST_ATTEMPTS: Final = 3  # of running a job that failed for no fault of its lines
 _GONE_AFTER: Final = 3  # answers in a row that there is no such job
 _GONE: Final = BatchError(code="provider_error", message="The provider no longer knows the job of these requests.")
+_VISIBLE: Final = 2 * MINUTE  # how long after its success a job may take to show what it wrote; not documented
 _CANCEL_AGAIN: Final = MINUTE
 
 
@@ -53,7 +54,9 @@ def check(app: App, shard_id: str) -> None:
             _wait(app, shard, str(trouble))
             return
         job = last
-    if job.state.terminal or overdue(batch, app.now()):
+    if _too_early(app, shard, job):
+        _look_again(app, shard, job)
+    elif job.state.terminal or overdue(batch, app.now()):
         _ended(app, shard, batch, job)
     else:
         _still_running(app, shard, job)
@@ -61,6 +64,23 @@ def check(app: App, shard_id: str) -> None:
 
 def _cancel_due(shard: Shard, now: int) -> bool:
     return shard.cancel_sent_at is None or now - shard.cancel_sent_at >= _CANCEL_AGAIN
+
+
+def _too_early(app: App, shard: Shard, job: Job) -> bool:
+    """Whether a job says that it succeeded, and its predictions are not to be seen yet."""
+    since = shard.empty_since or app.now()
+    return job.state is JobState.SUCCEEDED and app.now() - since < _VISIBLE and not _predictions(app, shard, job)
+
+
+def _look_again(app: App, seen: Shard, job: Job) -> None:
+    def body(turn: Turn) -> None:
+        shard = _unchanged(turn, seen)
+        if shard is not None:
+            since = shard.empty_since or turn.now
+            turn.put(replace(shard, job=job, empty_since=since, troubles=0, due_at=turn.now + 2 * SECOND))
+
+    commit(app, body)
+    log("predictions_awaited", **seen.log_context())
 
 
 def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
@@ -86,6 +106,7 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
                     tries=0,
                     troubles=0,
                     gone=0,
+                    empty_since=None,
                     job=None,
                     due_at=turn.now + LOOK_AGAIN,
                 )

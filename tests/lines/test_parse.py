@@ -105,6 +105,13 @@ def test_what_is_not_strictly_json_is_refused(raw: bytes) -> None:
     assert problem(raw) == ("invalid_json_line", None)
 
 
+@pytest.mark.parametrize("crowd", [b"{}," * 600_000, b'"k":1,' * 600_000, b"[]," * 600_000], ids=["{}", "keys", "[]"])
+def test_a_line_that_is_a_crowd_of_tiny_values_is_refused_before_it_is_decoded(crowd: bytes) -> None:
+    """A few megabytes of it would take a gigabyte of memory."""
+    inside = b"{" + crowd + b'"z":1}' if crowd.startswith(b'"') else b"[" + crowd + b"1]"
+    assert problem(json.dumps(GOOD).encode()[:-2] + b', "x": ' + inside + b"}}") == ("invalid_json_line", None)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

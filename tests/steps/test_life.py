@@ -265,6 +265,43 @@ def test_rows_that_are_missing_doubled_or_nobodys_change_no_other_line(world: Wo
     check_at_rest(world, batch.id, lines)
 
 
+def test_predictions_that_are_seen_only_after_the_job_s_success_are_waited_for(world: World) -> None:
+    """Which comes first is not documented."""
+    world.upstream.writes = False
+    lines = [chat("a"), chat("b")]
+    batch = world.start(lines)
+    for _ in range(10):
+        world.pump()
+        world.clock += 1_000
+        world.sweep()
+    (job,) = world.upstream.jobs.values()
+    assert job["state"] == "JOB_STATE_SUCCEEDED"
+    assert world.batch(batch.id).status is Status.IN_PROGRESS
+    world.upstream.writes = True
+    world.upstream._end(job, "JOB_STATE_SUCCEEDED")
+    world.settle(batch.id)
+    assert world.batch(batch.id).counts.completed == 2
+    check_at_rest(world, batch.id, lines)
+
+
+def test_a_job_that_succeeds_and_writes_nothing_is_not_waited_for_for_ever(world: World) -> None:
+    world.upstream.writes = False
+    batch = world.start([chat("a")])
+    world.settle(batch.id)
+    assert [row["error"]["code"] for row in world.errors(batch.id)] == ["missing_result"]
+
+
+def test_a_row_is_one_line_for_whoever_splits_lines(world: World) -> None:
+    odd = "a\u2028b\u2029c\u0085d “quoted”"
+    batch = world.start([chat(odd, text="nonce of it")])
+    world.settle(batch.id)
+    file = world.documents.get(File, world.batch(batch.id).output_file_id or "")
+    assert file is not None
+    with world.objects.open(file.object) as stream:
+        (line,) = stream.read().decode().splitlines()
+    assert json.loads(line)["custom_id"] == odd
+
+
 def test_the_provider_s_own_rows_can_be_read(world: World) -> None:
     batch = world.start([chat("a"), chat("b", model="lite")])
     world.settle(batch.id)
