@@ -60,6 +60,11 @@ def test_the_configuration_is_one_that_is_read() -> None:
     assert config.prices[0].usd_per_million
 
 
+def test_no_figure_is_missing() -> None:
+    """What was not measured is not claimed."""
+    assert "BENCH" not in README
+
+
 def test_the_settings_are_the_ones_that_are_read() -> None:
     named = set(re.findall(r"`(OFFPEAK_[A-Z_]+)`", README.partition("## Configuration")[2]))
     assert named == {str(field.alias) for field in Settings.model_fields.values()}
