@@ -44,6 +44,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False, frozen=True):
     custom_id: str
     model: str  # as the caller wrote it: what the answer's `model` says
     hints: dict[str, Any] | None = None  # whatever the codec wants back
+    rows: int = 1  # how many rows it became, and has to come back as
 
 
 class Encoded(msgspec.Struct, gc=False):

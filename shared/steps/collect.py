@@ -110,14 +110,14 @@ class _Work:
                 self._held.beat()
             row = codec.read(raw) if raw is not None else None
             position = self._index.find(row.ordinal) if row is not None else None
-            if raw is None or row is None or position is None:
+            if raw is None or row is None or position is None or (row.count > 1 and not aside):
                 self._strange += 1
             elif self._index.done(position):
                 continue
-            elif row.count == 1:
-                self._answer(codec, position, [row])
-            elif aside:
+            elif row.count > 1:
                 aside[position % len(aside)].add(b"%b\n" % raw)
+            else:
+                self._answer(codec, position, [row])
         for pieces in aside:
             pieces.close()
             self._gather(codec, pieces.names)
@@ -137,9 +137,13 @@ class _Work:
             position = self._index.find(row.ordinal) if row is not None else None
             if row is None or position is None or self._index.done(position):
                 continue
-            pieces = lines.setdefault(position, [None] * row.count)
-            if row.count == len(pieces) and 0 <= row.index < row.count and pieces[row.index] is None:
-                pieces[row.index] = raw
+            if position not in lines:
+                lines[position] = [None] * self._index.entry(position).rows
+            pieces = lines[position]
+            if row.count != len(pieces) or not 0 <= row.index < row.count:
+                self._strange += 1
+                continue
+            pieces[row.index] = pieces[row.index] or raw
             if None not in pieces:
                 self._held.beat()
                 read = (codec.read(piece) for piece in pieces if piece is not None)
@@ -159,6 +163,9 @@ class _Work:
 
     def _answer(self, codec: Codec, position: int, rows: list[ProviderRow]) -> None:
         entry = self._index.entry(position)
+        if len(rows) != entry.rows:  # not what we sent: whatever it is, it is no answer to this line
+            self._strange += 1
+            return
         answer = codec.answer(rows, entry)
         self._index.finish(position)
         self._write(entry, answer)

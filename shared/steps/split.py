@@ -96,7 +96,9 @@ class Splitter:
         encoded = route.codec.encode(line, ordinal)
         lane = self._lane(route, encoded)
         lane.rows.add(encoded.rows)
-        lane.index.add(_encode(Entry(ordinal, line.custom_id, line.body["model"], encoded.hints)) + b"\n")
+        lane.index.add(
+            _encode(Entry(ordinal, line.custom_id, line.body["model"], encoded.hints, encoded.count)) + b"\n"
+        )
         lane.line_count += 1
         lane.row_count += encoded.count
 

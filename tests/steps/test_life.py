@@ -250,6 +250,27 @@ def test_a_line_that_lost_one_of_its_rows_has_no_answer(world: World) -> None:
     assert world.batch(batch.id).counts.completed == 1
 
 
+def test_a_row_that_claims_to_be_a_whole_line_or_a_piece_of_another_kind_is_nobody_s(world: World) -> None:
+    """What a line became is our own record; a provider's word for it is not taken."""
+
+    def mangle(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        (piece,) = (row for row in rows if row["key"] == "r-000001#0/2")
+        keys = ("r-000001", "r-000001#0/1", "r-000001#0/999999", "r-000002#0/2", "r-000002#1/2")
+        return [*({**piece, "key": key} for key in keys), *rows]
+
+    world.upstream.rewrite = mangle
+    batch = world.start([embed("two", "one", "two"), embed("one", "text")], endpoint=EMBED)
+    world.settle(batch.id)
+    lengths = {row["custom_id"]: len(row["response"]["body"]["data"]) for row in world.output(batch.id)}
+    assert lengths == {"two": 2, "one": 1}
+
+    world.upstream.rewrite = lambda rows: [{**rows[0], "key": "r-000001#0/2"}, *rows]
+    batch = world.start([chat("plain")])
+    world.settle(batch.id)
+    assert world.batch(batch.id).counts.completed == 1
+    check_at_rest(world, batch.id, [chat("plain")])
+
+
 def test_rows_that_are_missing_doubled_or_nobodys_change_no_other_line(world: World) -> None:
     def mangle(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         stranger = {**rows[0], "key": "r-000099"}
