@@ -12,6 +12,7 @@ from shared.domain.errors import (
     ApiError,
     BadRequest,
     ConfigError,
+    Forbidden,
     MethodNotAllowed,
     NotFound,
     TooLarge,
@@ -21,10 +22,11 @@ from shared.domain.errors import (
 )
 from shared.log import log
 
-__all__ = ["as_api_error", "error_answer", "identified", "json_answer", "stream_answer"]
+__all__ = ["as_api_error", "error_answer", "identified", "json_answer", "redirect_answer", "stream_answer"]
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
-    kind.status: kind for kind in (BadRequest, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, Unavailable)
+    kind.status: kind
+    for kind in (BadRequest, Forbidden, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, Unavailable)
 }
 
 
@@ -47,6 +49,14 @@ def stream_answer(
     response = Response(iter(chunks), status, mimetype=mimetype)
     if length is not None:
         response.headers["content-length"] = str(length)
+    return response
+
+
+def redirect_answer(url: str) -> Response:
+    """Elsewhere; and not to be remembered, since the URL is good for some minutes only."""
+    response = stream_answer((), length=0, status=302)
+    response.headers["location"] = url
+    response.headers["cache-control"] = "no-store"
     return response
 
 

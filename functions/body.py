@@ -10,13 +10,27 @@ from flask import Request
 
 from shared.domain.errors import BadRequest, TooLarge, UnsupportedMedia
 
-__all__ = ["CHUNK", "discard_rest", "json_object", "limit_silence", "read_chunk", "refuse_encoded"]
+__all__ = ["CHUNK", "discard_rest", "json_object", "limit_body", "limit_silence", "read_chunk", "refuse_encoded"]
 
 CHUNK: Final = 256 * 1024
 _LONGEST_JSON: Final = 2**20
 _MOST_DISCARDED: Final = 64 * 2**20
 _LONGEST_DISCARDING: Final = 10.0  # seconds
 _LONGEST_SILENCE: Final = 30.0  # seconds that a peer may neither send nor take a byte
+_BOUND: Final = "offpeak.bound"  # in a request's WSGI environment
+
+
+class _Bound:
+    """How much of a body may still come."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self.refusal = TooLarge(
+            f"The request body is too large: {most // 2**20} MB reach this server. Send a larger file in parts, with "
+            "client.uploads.upload_file_chunked(file=..., mime_type='application/jsonl', purpose='batch', "
+            "part_size=16 * 2**20).",
+            code="request_too_large",
+        )
 
 
 def limit_silence(request: Request, seconds: float = _LONGEST_SILENCE) -> None:
@@ -26,8 +40,26 @@ def limit_silence(request: Request, seconds: float = _LONGEST_SILENCE) -> None:
         connection.settimeout(seconds)
 
 
+def limit_body(request: Request, most: int | None) -> None:
+    """TooLarge where the body has more bytes than that: at once, or where it has no length when so much was read."""
+    if most is not None:
+        bound = request.environ[_BOUND] = _Bound(most)
+        if (request.content_length or 0) > most:
+            raise bound.refusal
+
+
 def read_chunk(request: Request) -> bytes:
     """The next piece of the body; empty at its end. BadRequest where it does not come."""
+    chunk = _read(request)
+    bound: _Bound | None = request.environ.get(_BOUND)
+    if bound is not None:
+        bound.left -= len(chunk)
+        if bound.left < 0:
+            raise bound.refusal
+    return chunk
+
+
+def _read(request: Request) -> bytes:
     try:
         return request.stream.read(CHUNK)
     except Exception as error:  # a peer that is gone, a broken chunk: each server has its own exceptions
@@ -67,7 +99,7 @@ def discard_rest(request: Request) -> None:
     left, until = _MOST_DISCARDED, time.monotonic() + _LONGEST_DISCARDING
     with suppress(BadRequest):
         while left > 0 and time.monotonic() < until:
-            if not (chunk := read_chunk(request)):
+            if not (chunk := _read(request)):
                 return
             left -= len(chunk)
     connection = request.environ.get("gunicorn.socket")

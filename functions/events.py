@@ -1,6 +1,7 @@
 """From an event to a step, and back to the platform: acknowledged, asked for again, or recorded as dead.
 
-Events are hints. Whatever cannot be understood is logged and acknowledged: no delivery of it would ever help.
+Events are hints. Whatever cannot be understood is logged and acknowledged: no delivery of it would ever help. Where the
+configuration names who delivers, nobody else is listened to.
 """
 
 import base64
@@ -8,13 +9,15 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from cloudevents.http.event import CloudEvent
-from werkzeug.exceptions import InternalServerError, ServiceUnavailable
+from flask import request
+from werkzeug.exceptions import Forbidden, InternalServerError, ServiceUnavailable
 
 from functions.faults import stack
+from functions.senders import Unproved, prove
 from shared.app import App, app
 from shared.domain.errors import ConfigError, Poison, Transient
 from shared.domain.layout import shard_of_output
@@ -22,6 +25,7 @@ from shared.domain.messages import Message
 from shared.log import context, log
 from shared.steps.dead import record_dead
 from shared.steps.run import run
+from shared.trace import Trace, tracing
 
 __all__ = ["dead_letter", "predictions", "work"]
 
@@ -46,15 +50,14 @@ class Malformed(Exception):
 
 def work(event: CloudEvent) -> None:
     """Run the step that a message on our topic names."""
-    with _delivery(event):
-        _run(app(), _message(event))
+    with _delivery(event, "work") as application:
+        _run(application, _message(event))
 
 
 def predictions(event: CloudEvent) -> None:
     """A provider wrote an object: look at the shard that it belongs to."""
-    with _delivery(event):
+    with _delivery(event, "predictions") as application:
         bucket, name = _written(event)
-        application = app()
         shard = shard_of_output(name) if bucket == application.work_bucket else None
         if shard is None:
             log("object_ignored", bucket=bucket, object=name)
@@ -64,12 +67,14 @@ def predictions(event: CloudEvent) -> None:
 
 def dead_letter(event: CloudEvent) -> None:
     """A message used up its deliveries: write that on what it was about."""
-    with _delivery(event):
+    with _delivery(event, "dead_letter") as application:
         message = _message(event)
         attributes = _published(event).get("attributes")
         tries = attributes.get("CloudPubSubDeadLetterSourceDeliveryCount") if isinstance(attributes, dict) else None
         known = isinstance(tries, str) and tries.isascii() and tries.isdigit()
-        record_dead(app(), message, f"given up after {tries} deliveries" if known else "given up after all deliveries")
+        record_dead(
+            application, message, f"given up after {tries} deliveries" if known else "given up after all deliveries"
+        )
 
 
 def _run(application: App, message: Message) -> None:
@@ -82,14 +87,20 @@ def _run(application: App, message: Message) -> None:
 
 
 @contextmanager
-def _delivery(event: CloudEvent) -> Iterator[None]:
+def _delivery(event: CloudEvent, target: str) -> Iterator[App]:
     """Decide what becomes of the delivery: returning acknowledges it, an HTTP error brings it back.
 
     The errors are werkzeug's, so that the framework neither logs a page of stack nor answers with anybody's words.
     """
-    with context(event_id=str(event.get("id"))[:100]):
+    with tracing(_trace(event)), context(event_id=str(event.get("id"))[:100]):
         try:
-            yield
+            application = app()
+            if application.config.events is not None:
+                prove(application.config.events, target, request.headers.get("authorization"))
+            yield application
+        except Unproved as error:
+            log("event_refused", severity="ERROR", reason=str(error))
+            raise Forbidden from error
         except Malformed as error:
             log("event_malformed", severity="ERROR", reason=str(error))
         except Transient as error:
@@ -101,6 +112,15 @@ def _delivery(event: CloudEvent) -> Iterator[None]:
         except Exception as error:
             log("delivery_crashed", severity="ERROR", **stack(error))
             raise InternalServerError from error
+
+
+def _trace(event: CloudEvent) -> Trace:
+    """Of the request that the message goes back to; where it tells of none, of this delivery."""
+    with suppress(Malformed):
+        match _published(event).get("attributes"):
+            case {"traceparent": parent} if (trace := Trace.parse(parent)) is not None:
+                return trace
+    return Trace.of(request.headers)
 
 
 def _message(event: CloudEvent) -> Message:

@@ -10,7 +10,7 @@ from flask import Request, Response
 
 from functions.answers import as_api_error, error_answer, identified, json_answer
 from functions.auth import authenticate
-from functions.body import discard_rest, limit_silence, refuse_encoded
+from functions.body import discard_rest, limit_body, limit_silence, refuse_encoded
 from shared.app import App, app
 from shared.domain.access import Caller, visible
 from shared.domain.batch import Batch
@@ -18,6 +18,7 @@ from shared.domain.errors import MethodNotAllowed, NotFound
 from shared.domain.files import File, Upload
 from shared.domain.ids import canonical, new_request_id
 from shared.log import context, log
+from shared.trace import Trace, tracing
 
 __all__ = ["Call", "Route", "route", "serve"]
 
@@ -69,7 +70,7 @@ def serve(routes: Sequence[Route], request: Request) -> Response:
     """Answer one request."""
     request_id, started = new_request_id(), time.perf_counter()
     limit_silence(request)
-    with context(request_id=request_id):
+    with tracing(Trace.of(request.headers)), context(request_id=request_id):
         found = None
         try:
             found, names = _find(routes, request)
@@ -95,6 +96,7 @@ def _call(found: Route, names: Mapping[str, str], request: Request) -> Response:
     application = app()
     caller = _ANYONE if found.open else authenticate(request, application.master_key)
     refuse_encoded(request)
+    limit_body(request, application.body_bytes)
     answer = found.handler(Call(app=application, caller=caller, request=request, names=names))
     return answer if isinstance(answer, Response) else json_answer(answer)
 

@@ -1,6 +1,8 @@
 """What happens when the framework loads a target, and not when somebody imports it: refuse to start, or get ready."""
 
+import os
 from pathlib import Path
+from typing import Final
 
 from flask import Flask, Response
 
@@ -10,8 +12,11 @@ from shared.domain.errors import ConfigError
 from shared.domain.ids import new_request_id
 from shared.log import log
 from shared.settings import read_settings
+from shared.trace import report_to
 
-__all__ = ["start"]
+__all__ = ["EVENT_TARGETS", "start"]
+
+EVENT_TARGETS: Final = frozenset({"work", "predictions", "dead_letter"})
 
 
 def start(server: Flask) -> None:
@@ -32,7 +37,8 @@ def _check() -> None:
     The server forks after this, so nothing is opened here: the application itself is made on the first request, and a
     configuration in Cloud Storage is read then.
     """
-    settings = read_settings()
+    settings = read_settings(clients=os.environ.get("FUNCTION_TARGET") not in EVENT_TARGETS)
+    report_to(settings.project)
     if settings.config is not None and not settings.config.startswith("gs://"):
         try:
             text = Path(settings.config).read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from shared.config import Config, Deployment, read_config
@@ -32,6 +33,8 @@ __all__ = [
     "utc_now",
 ]
 
+_CLOUD_BODY: Final = 32 * 2**20  # bytes of an HTTP/1 request at Cloud Run and functions, docs 2026-11
+
 
 def utc_now() -> int:
     """Milliseconds since 1970."""
@@ -49,6 +52,7 @@ class App:
     documents: Documents
     objects: Objects
     bus: Bus
+    body_bytes: int | None = None  # the longest request body that reaches us; None: as long as the limits allow
     data_bucket: str
     work_bucket: str
     master_key: str = field(repr=False)
@@ -88,6 +92,7 @@ def compose(settings: Settings) -> App:
         documents=open_documents(settings.documents),
         objects=objects,
         bus=bus,
+        body_bytes=_CLOUD_BODY if settings.objects == "gcs" else None,
         data_bucket=settings.data_bucket,
         work_bucket=settings.work_bucket,
         master_key=settings.master_key,
@@ -100,7 +105,7 @@ def compose(settings: Settings) -> App:
 @cache
 def app() -> App:
     """The process's own, made on first use."""
-    return compose(read_settings())
+    return compose(read_settings(clients=False))  # each target has judged its settings when it was loaded
 
 
 def open_documents(url: str) -> Documents:
@@ -110,8 +115,12 @@ def open_documents(url: str) -> Documents:
             from shared.storage.sqlite import SqliteDocuments  # noqa: PLC0415
 
             return SqliteDocuments(url)
-        case other:
-            raise ConfigError(f"OFFPEAK_DOCUMENTS: {other}:// is not offered; use sqlite:///PATH")
+        case "firestore":
+            from shared.storage.firestore import FirestoreDocuments  # noqa: PLC0415
+
+            return FirestoreDocuments(url)
+        case _:
+            raise ConfigError(f"OFFPEAK_DOCUMENTS: {url!r} is not sqlite:///PATH or firestore://PROJECT/DATABASE")
 
 
 def open_objects(url: str) -> Objects:
@@ -121,8 +130,12 @@ def open_objects(url: str) -> Objects:
             from shared.storage.directory import DirectoryObjects  # noqa: PLC0415
 
             return DirectoryObjects(Path(urlsplit(url).path))
+        case "" if url == "gcs":
+            from shared.storage.gcs import GcsObjects  # noqa: PLC0415
+
+            return GcsObjects()
         case _:
-            raise ConfigError(f"OFFPEAK_OBJECTS: {url!r} is not offered; use file:///DIR")
+            raise ConfigError(f"OFFPEAK_OBJECTS: {url!r} is not file:///DIR or gcs")
 
 
 def open_bus(url: str) -> Bus:
@@ -132,8 +145,12 @@ def open_bus(url: str) -> Bus:
             from shared.storage.queue import SqliteBus  # noqa: PLC0415
 
             return SqliteBus(url)
-        case other:
-            raise ConfigError(f"OFFPEAK_BUS: {other}:// is not offered; use sqlite:///PATH")
+        case "pubsub":
+            from shared.storage.pubsub import PubsubBus  # noqa: PLC0415
+
+            return PubsubBus(url)
+        case _:
+            raise ConfigError(f"OFFPEAK_BUS: {url!r} is not sqlite:///PATH or pubsub://PROJECT/TOPIC")
 
 
 def open_provider(deployment: Deployment, media: Media) -> Provider:

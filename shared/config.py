@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -18,7 +18,7 @@ from shared.domain.errors import ConfigError
 from shared.domain.ids import derived
 from shared.log import log
 
-__all__ = ["Config", "Deployment", "Limits", "PriceOverride", "read_config"]
+__all__ = ["Config", "Deployment", "Events", "Limits", "PriceOverride", "Sender", "read_config"]
 
 _ENVIRONMENT: Final = "os.environ/"
 Refuse = Callable[[str], str | None]
@@ -72,6 +72,32 @@ class PriceOverride(BaseModel, frozen=True):
         return day.isoformat() if type(day) is date else day
 
 
+class Sender(BaseModel, frozen=True):
+    """Who delivers to one event function: the service account, and what its tokens say that they are for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str = Field(min_length=1)
+    audience: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+
+    @field_validator("audience", mode="before")
+    @classmethod
+    def _one_or_more(cls, audience: object) -> object:
+        return (audience,) if isinstance(audience, str) else audience
+
+
+class Events(BaseModel, frozen=True):
+    """Whose events are believed. With this block every delivery has to prove itself, at every function."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    work: Sender
+    predictions: Sender
+    dead_letter: Sender
+    issuer: str = Field(default="https://accounts.google.com", min_length=1)
+    certificates: str = Field(default="https://www.googleapis.com/oauth2/v1/certs", pattern=r"^https?://")
+
+
 class Config(BaseModel, frozen=True):
     """Model groups with their deployments, and our own settings."""
 
@@ -79,6 +105,7 @@ class Config(BaseModel, frozen=True):
     limits: Limits = Limits()
     prices: tuple[PriceOverride, ...] = ()
     media_buckets: tuple[str, ...] | None = None
+    events: Events | None = None  # None: whoever reaches an event function may deliver
 
     def groups(self) -> list[str]:
         """Model group names, in the order of the file."""
@@ -104,6 +131,7 @@ class _Our(BaseModel):
     media_buckets: tuple[str, ...] | None = None
     visibility: Literal["team", "own"] = "team"  # this and the next have no meaning before there are virtual keys
     passthrough_buckets: tuple[str, ...] = ()
+    events: Events | None = None
 
 
 class _Params(BaseModel):
@@ -154,7 +182,11 @@ def read_config(
         entry = source.checked(_Entry, member, "model_list", number)
         deployments.append(_deployment(entry, number, source, refuse))
     return Config(
-        deployments=tuple(deployments), limits=ours.limits, prices=ours.prices, media_buckets=ours.media_buckets
+        deployments=tuple(deployments),
+        limits=ours.limits,
+        prices=ours.prices,
+        media_buckets=ours.media_buckets,
+        events=ours.events,
     )
 
 

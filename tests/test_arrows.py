@@ -41,6 +41,7 @@ MAY = {
         "shared.pricing.meter",
         "shared.providers.base",
         "shared.steps",
+        "shared.trace",
         *PORTS,
     },
     "functions": {
@@ -48,6 +49,8 @@ MAY = {
         "flask",
         "functions",
         "functions_framework",
+        "google.auth",  # to read the tokens of those who deliver events
+        "httpx",
         "msgspec",
         "pydantic",
         "shared.app",
@@ -57,6 +60,7 @@ MAY = {
         "shared.log",
         "shared.settings",
         "shared.steps",
+        "shared.trace",
         "werkzeug",
         *PORTS,
     },

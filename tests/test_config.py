@@ -91,3 +91,37 @@ def test_a_rate_that_does_not_exist_is_a_mistake_at_start() -> None:
     prices = "offpeak:\n  prices:\n    - {model: m, usd_per_million: {inputt: 1}}\n"
     with pytest.raises(ConfigError, match=r"^c\.yaml: offpeak\.prices\[0\].*inputt"):
         read(FLASH + prices)
+
+
+SENDERS = """
+offpeak:
+  events:
+    work: {account: push@p.iam.gserviceaccount.com, audience: https://work}
+    predictions: {account: trigger@p.iam.gserviceaccount.com, audience: [https://one, https://two]}
+    dead_letter: {account: push@p.iam.gserviceaccount.com, audience: https://dead}
+"""
+
+
+def test_who_delivers_events_stands_in_the_configuration() -> None:
+    events = read(FLASH + SENDERS).events
+
+    assert events is not None
+    assert (events.work.account, events.work.audience) == ("push@p.iam.gserviceaccount.com", ("https://work",))
+    assert events.predictions.audience == ("https://one", "https://two")
+    assert events.issuer == "https://accounts.google.com"
+    assert read(FLASH).events is None
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "words"),
+    [
+        ("account: trigger@p.iam.gserviceaccount.com", "account: ''", "at least 1 character"),
+        ("audience: [https://one, https://two]", "audience: []", "at least 1 item"),
+        ("audience: [https://one, https://two]", "audience: ''", "at least 1 character"),
+        ("audience: https://work", "audiences: https://work", "Field required"),
+        ("    dead_letter: {account: push@p.iam.gserviceaccount.com, audience: https://dead}\n", "", "Field required"),
+    ],
+)
+def test_a_lock_that_would_stay_open_is_refused(was: str, becomes: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read(FLASH + SENDERS.replace(was, becomes))

@@ -2,7 +2,7 @@
 
 Exception
 ├── ApiError               the caller is told: one envelope, one status
-│   ├── BadRequest         400   Unauthenticated  401   NotFound   404
+│   ├── BadRequest         400   Unauthenticated  401   Forbidden  403   NotFound  404
 │   ├── MethodNotAllowed   405   Conflict         409   Gone       410   TooLarge  413
 │   ├── UnsupportedMedia   415   RateLimited      429
 │   ├── Unavailable        503   worth another try
@@ -20,6 +20,7 @@ __all__ = [
     "BadRequest",
     "ConfigError",
     "Conflict",
+    "Forbidden",
     "Gone",
     "IllegalMove",
     "MethodNotAllowed",
@@ -80,6 +81,12 @@ class Unauthenticated(ApiError):
     """You didn't provide an API key. Send it in the Authorization header, as 'Bearer YOUR_KEY'."""
 
     status, type, retry = 401, "invalid_request_error", False
+
+
+class Forbidden(ApiError):
+    """You are not allowed to do this."""
+
+    status, type, retry = 403, "invalid_request_error", False
 
 
 class NotFound(ApiError):

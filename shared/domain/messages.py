@@ -9,20 +9,26 @@ __all__ = ["Created", "Message", "Outbox"]
 class Message:
     """A hint to run one step. It carries ids only; the truth is in the documents.
 
-    On the bus: `{"step": "prepare", "batch": "batch_…"}`, `{"step": "check", "shard": "…"}`, `{"step": "sweep"}`.
+    On the bus: `{"step": "prepare", "batch": "batch_…"}`, `{"step": "check", "shard": "…"}`, `{"step": "sweep"}`,
+    with the trace as an attribute beside it.
     """
 
     step: str
     batch: str | None = None
     shard: str | None = None
+    trace: str | None = None  # W3C `traceparent` of the request that it all began with
 
     def body(self) -> dict[str, str]:
-        """What goes on the wire."""
+        """The data of the message."""
         return {
             name: value
             for name, value in (("step", self.step), ("batch", self.batch), ("shard", self.shard))
             if value is not None
         }
+
+    def attributes(self) -> dict[str, str]:
+        """What stands beside the data."""
+        return {} if self.trace is None else {"traceparent": self.trace}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from shared.log import log
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.finish import shards_of
+from shared.steps.report import report
 from shared.steps.waste import throw_away
 
 __all__ = ["cancel", "expire", "overdue", "request_cancel"]
@@ -41,7 +42,7 @@ def request_cancel(app: App, batch_id: str) -> Batch:
         return batch
 
     batch = commit(app, body)
-    log("batch_moved", **batch.log_context())
+    report(batch)
     return batch
 
 

@@ -16,6 +16,7 @@ from shared.domain.errors import Transient
 from shared.domain.messages import Message, Outbox
 from shared.log import log
 from shared.storage.ports import Record, Transaction
+from shared.trace import current
 
 __all__ = ["Turn", "commit", "dispatch"]
 
@@ -43,7 +44,8 @@ class Turn:
 
     def send(self, step: str, *, batch: str | None = None, shard: str | None = None) -> None:
         """Owe the bus a message, from the moment this transaction commits."""
-        row = Outbox(id=uuid4().hex, message=Message(step=step, batch=batch, shard=shard), due_at=self.now + _RESEND)
+        message = Message(step=step, batch=batch, shard=shard, trace=current())
+        row = Outbox(id=uuid4().hex, message=message, due_at=self.now + _RESEND)
         self.tx.add(row)
         self.owed.append(row)
 

@@ -15,6 +15,7 @@ from shared.domain.messages import Message
 from shared.domain.shard import Job, JobState, Shard, ShardStatus
 from shared.log import log
 from shared.steps.commit import Turn, commit
+from shared.steps.report import report
 from shared.steps.run import run
 from shared.steps.submit import end
 from shared.steps.waste import throw_away
@@ -41,36 +42,42 @@ def record_dead(app: App, message: Message, reason: str) -> None:
         log("message_revived", **message.body())
         return
     if message.shard is not None:
-        commit(app, lambda turn: _give_up_shard(app, turn, message.shard or ""))
+        ended = commit(app, lambda turn: _give_up_shard(app, turn, message.shard or ""))
     elif message.batch is not None and message.step != "cancel":  # which `sweep` asks for again and again
-        commit(app, lambda turn: _give_up_batch(app, turn, message.batch or ""))
+        ended = commit(app, lambda turn: _give_up_batch(app, turn, message.batch or ""))
+    else:
+        return
+    if ended is not None:
+        report(ended)
 
 
-def _give_up_shard(app: App, turn: Turn, id: str) -> None:
+def _give_up_shard(app: App, turn: Turn, id: str) -> Batch | None:
+    """The batch, where it ended with its shard."""
     shard = turn.get(Shard, id)
     if shard is None or shard.status is ShardStatus.COLLECTED:
-        return
+        return None
     if shard.status is not ShardStatus.ENDED:
         end(turn, shard, _GIVEN_UP)
     elif shard.job != _GIVEN_UP:
         turn.put(replace(shard, job=_GIVEN_UP, lease=None, due_at=turn.now))
         turn.send("collect", shard=shard.id)
     else:
-        _give_up_batch(app, turn, shard.batch)
+        return _give_up_batch(app, turn, shard.batch)
+    return None
 
 
-def _give_up_batch(app: App, turn: Turn, id: str) -> None:
+def _give_up_batch(app: App, turn: Turn, id: str) -> Batch | None:
     batch = turn.get(Batch, id)
     if batch is None or batch.terminal:
-        return
+        return None
     to = Status.CANCELLED if batch.status is Status.CANCELLING else Status.FAILED
-    turn.put(
-        replace(
-            advance(batch, to, at=turn.now),
-            errors=(*batch.errors, _ERROR),
-            counts=Counts(total=batch.counts.total, failed=batch.counts.total),
-            output_file_id=None,
-            error_file_id=None,
-        )
+    batch = replace(
+        advance(batch, to, at=turn.now),
+        errors=(*batch.errors, _ERROR),
+        counts=Counts(total=batch.counts.total, failed=batch.counts.total),
+        output_file_id=None,
+        error_file_id=None,
     )
+    turn.put(batch)
     throw_away(app, turn.tx, batch.id)
+    return batch

@@ -8,10 +8,10 @@ from shared.domain.batch import Batch, BatchError, Ending, Status, advance
 from shared.domain.files import BATCH_LIFE, File
 from shared.domain.ids import new_file_id
 from shared.domain.shard import JobState, Shard
-from shared.log import log
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
+from shared.steps.report import report
 from shared.steps.waste import throw_away
 from shared.storage.ports import ABSENT, ObjectExists, Stat
 from shared.storage.queries import SHARDS_OF_BATCH
@@ -107,8 +107,7 @@ def _end(app: App, held: Held[Batch], output: File | None, error: File | None, s
         return batch
 
     batch = commit(app, body)
-    counts = batch.counts
-    log("batch_moved", **batch.log_context(), completed=counts.completed, failed=counts.failed, usd=batch.cost.total)
+    report(batch)
 
 
 def _outcome(batch: Batch, shards: list[Shard]) -> tuple[Status, tuple[BatchError, ...]]:

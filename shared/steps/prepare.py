@@ -18,12 +18,12 @@ from shared.lines.parse import Parser, too_long
 from shared.lines.read import chunks_of, lines_of
 from shared.lines.rows import refused, row_id
 from shared.lines.unique import CustomIds, Repeats
-from shared.log import log
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.finish import finalizing
 from shared.steps.parts import Buffers
+from shared.steps.report import report
 from shared.steps.split import Splitter
 from shared.steps.waste import throw_away
 from shared.storage.ports import ObjectMissing
@@ -203,7 +203,7 @@ def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
         throw_away(app, turn.tx, batch.id)
         return batch
 
-    log("batch_moved", **commit(app, body).log_context(), errors=problems.count)
+    report(commit(app, body), errors=problems.count)
 
 
 def _start(app: App, held: Held[Batch], draft: Draft) -> None:
@@ -228,4 +228,4 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
         return batch
 
     batch = commit(app, body)
-    log("batch_moved", **batch.log_context(), lines=draft.lines, refused=draft.refusals, shards=batch.shards)
+    report(batch, lines=draft.lines, refused=draft.refusals, shards=batch.shards)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.app import App
 from shared.domain.batch import Batch, Status
-from shared.domain.clock import SECOND
+from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Transient
 from shared.domain.files import Garbage, UploadStatus
 from shared.domain.messages import Created, Message, Outbox
@@ -32,11 +32,13 @@ from shared.storage.queries import (
     SHARDS_DUE,
     UPLOADS_OVER,
 )
+from shared.trace import current
 
 __all__ = ["sweep"]
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20  # a sweep is short; the next one goes on
+_STUCK: Final = 15 * MINUTE  # after its time was over, or its cancel, a batch should have ended
 _SHARD_STEP: Final = {ShardStatus.WAITING: "submit", ShardStatus.RUNNING: "check", ShardStatus.ENDED: "collect"}
 
 
@@ -86,6 +88,8 @@ def _send_again(app: App, row: Outbox) -> None:
 def _move_batch(app: App, batch: Batch) -> None:
     """Resend the message that should have moved a batch, or end it where its time is over."""
     now = app.now()
+    if now > (batch.ending_at or batch.expires_at) + _STUCK:
+        log("batch_stuck", severity="ERROR", **batch.log_context(), ending=batch.ending, epoch=batch.epoch)
     if batch.ending is None and batch.expires_at <= now and batch.status is not Status.FINALIZING:
         expire(app, batch.id)
         return
@@ -96,12 +100,12 @@ def _move_batch(app: App, batch: Batch) -> None:
     else:
         step = "prepare"
     _postpone(app, Batch, batch)
-    app.bus.publish([Message(step=step, batch=batch.id)])
+    app.bus.publish([Message(step=step, batch=batch.id, trace=current())])
 
 
 def _move_shard(app: App, shard: Shard) -> None:
     _postpone(app, Shard, shard)
-    app.bus.publish([Message(step=_SHARD_STEP[shard.status], shard=shard.id)])
+    app.bus.publish([Message(step=_SHARD_STEP[shard.status], shard=shard.id, trace=current())])
 
 
 def _postpone(app: App, kind: type[Any], seen: Batch | Shard) -> None:

@@ -117,7 +117,13 @@ class Queue:
         delay: int = 0,
     ) -> None:
         """Add all of them, or where that fails none."""
-        rows = [(topic, _text(data), _text(attributes or {})) for data in messages]
+        self.put_each(topic, [(data, attributes or {}) for data in messages], delay=delay)
+
+    def put_each(
+        self, topic: str, messages: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]], *, delay: int = 0
+    ) -> None:
+        """The same, each with attributes of its own."""
+        rows = [(topic, _text(data), _text(attributes)) for data, attributes in messages]
         if not rows:
             return
         with self._database.writing() as connection:
@@ -244,7 +250,7 @@ class SqliteBus:
 
     def publish(self, messages: Iterable[Message]) -> None:
         """See the port; all of them in one transaction."""
-        self.queue.put_all(STEPS, [message.body() for message in messages])
+        self.queue.put_each(STEPS, [(message.body(), message.attributes()) for message in messages])
 
     def close(self) -> None:
         """Close every connection of this process."""

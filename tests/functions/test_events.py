@@ -11,6 +11,7 @@ from shared.domain.batch import Batch, Rows, Status, advance
 from shared.domain.errors import ConfigError, Poison, Transient
 from shared.domain.ids import new_file_id
 from shared.domain.messages import Message
+from shared.trace import current
 from tests.functions.conftest import Api
 from tests.functions.wire import envelope
 
@@ -29,10 +30,12 @@ class Steps:
     def __init__(self) -> None:
         self.ran: list[Message] = []
         self.dead: list[tuple[Message, str]] = []
+        self.traces: list[str | None] = []
         self.error: Exception | None = None
 
     def run(self, _: object, message: Message) -> None:
         self.ran.append(message)
+        self.traces.append(current())
         if self.error is not None:
             raise self.error
 
@@ -394,3 +397,28 @@ def test_a_failed_batch_shows_no_file_that_is_not_there(target: Callable[[str], 
     assert seen["status"] == "failed"
     shown = [id for id in (seen["output_file_id"], seen["error_file_id"]) if id is not None]
     assert [api.get(f"/v1/files/{id}").status_code for id in shown] == [200] * len(shown)
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_step_works_in_the_trace_of_the_request_that_it_goes_back_to(
+    target: Callable[[str], Api], steps: Steps, facts: Facts
+) -> None:
+    steps.error = Transient("busy")
+    publish(target("work"), {"step": "sweep"}, attributes={"traceparent": PARENT})
+
+    assert steps.traces == [PARENT]
+    (deferred,) = facts()
+    assert deferred["logging.googleapis.com/trace"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize("attributes", [{}, {"traceparent": "x"}, {"traceparent": 7}, [], None])
+def test_without_a_trace_of_its_own_a_message_has_that_of_its_delivery(
+    target: Callable[[str], Api], steps: Steps, attributes: Any
+) -> None:
+    message = {"data": b64({"step": "sweep"}), "messageId": "7", "attributes": attributes}
+    body = {"message": message, "subscription": "s"}
+    target("work").client.post("/", json=body, headers={"traceparent": PARENT})
+
+    assert steps.traces == [PARENT]
