@@ -137,7 +137,7 @@ class Stack:
         if self._standin is not None:
             command = [
                 *(sys.executable, "-m", "infra.local.standin", "--port", self._standin.rpartition(":")[2]),
-                *("--objects", str(self.data.objects), "--bus", self.environment["OFFPEAK_BUS"]),
+                *("--objects", f"file://{self.data.objects}", "--bus", self.environment["OFFPEAK_BUS"]),
                 *("--state", str(self.data.path / "standin.db"), "--work-bucket", WORK_BUCKET),
             ]
             yield Child("standin", command, self.environment, self.data.log("standin"))

@@ -1,6 +1,7 @@
 """Offpeak's Vertex stand-in: the batchPredictionJobs API on this machine, for whoever has no account at hand.
 
-`python -m infra.local.standin --port 8090 --objects DIR --bus sqlite:///PATH`
+`python -m infra.local.standin --port 8090 --state FILE --objects file:///DIR --bus sqlite:///PATH`, or
+`--objects gcs`, where the store itself tells of what is written.
 """
 
 import argparse
@@ -10,11 +11,13 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from infra.local.standin.faults import Faults
 from infra.local.standin.server import StandIn
 from infra.local.standin.store import Jobs
 from infra.local.standin.worker import Pace, Worker
+from shared.app import open_objects
 from shared.log import log
 from shared.storage.directory import DirectoryObjects, Finalized
 from shared.storage.queue import Queue, finalized_to_queue
@@ -25,9 +28,14 @@ def main() -> None:
     faults = Faults()
     for rule in json.loads(options.faults):
         faults.add(rule)
-    queue = Queue(options.bus)
-    news = _News(queue, options.work_bucket, faults)
-    objects = DirectoryObjects(options.objects, on_finalize=news)
+    queue = Queue(options.bus) if options.bus else None
+    objects = (
+        open_objects(options.objects)
+        if queue is None
+        else DirectoryObjects(
+            Path(urlsplit(options.objects).path), on_finalize=_News(queue, options.work_bucket, faults)
+        )
+    )
     jobs = Jobs(options.state)
     pace = Pace(pending=options.pending, running=options.running, fail_share=options.fail_share)
     worker = Worker(jobs, objects, faults, pace)
@@ -45,7 +53,8 @@ def main() -> None:
     server.serve_forever(poll_interval=0.1)
     worker.stop()
     server.server_close()
-    queue.close()
+    if queue is not None:
+        queue.close()
     jobs.close()
 
 
@@ -74,8 +83,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.local.standin", description=__doc__)
     environment = os.environ.get
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--objects", type=Path, required=True, help="folder of the buckets")
-    parser.add_argument("--bus", required=True, help="sqlite:///PATH of the queue that finalize events go to")
+    parser.add_argument("--objects", required=True, help="as OFFPEAK_OBJECTS")
+    parser.add_argument("--bus", help="sqlite:///PATH of the queue that a folder's finalize events go to")
     parser.add_argument("--state", type=Path, required=True, help="SQLite file of the jobs")
     parser.add_argument("--work-bucket", default="work")
     parser.add_argument("--pending", type=float, default=float(environment("STANDIN_PENDING", "1")), help="seconds")
