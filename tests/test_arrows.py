@@ -15,7 +15,7 @@ MAY = {
     "shared/domain": {"shared.domain"},
     "shared/lines": {"msgspec", "shared.domain", "shared.lines", "shared.providers.base"},
     "shared/pricing": {"shared.domain", "shared.pricing", "shared.config"},
-    "shared/storage": {"msgspec", "shared.domain", "shared.storage"},
+    "shared/storage": {"google", "google_crc32c", "grpc", "msgspec", "requests", "shared.domain", "shared.storage"},
     "shared/providers": {
         "google",
         "httpx",

@@ -1,6 +1,7 @@
 """Every query there is, and so every index: SQLite makes them from here, and Terraform is compared with this list."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from shared.domain.batch import Batch
 from shared.domain.files import File, Garbage, Part, Upload
@@ -15,6 +16,7 @@ __all__ = [
     "BATCHES_OF_INPUT",
     "BATCHES_OF_OWNER",
     "CREATED_OVER",
+    "EXPIRES",
     "FILES",
     "FILES_OF_OWNER",
     "FILES_OF_OWNER_AND_PURPOSE",
@@ -57,3 +59,6 @@ ALL: Final = (
     SHARDS_OF_BATCH, SHARDS_DUE, PARTS_OF_UPLOAD, UPLOADS_OVER,
     OUTBOX_DUE, GARBAGE_DUE, CREATED_OVER,
 )  # fmt: skip
+
+# What a store may delete by itself some time after that moment: `sweep` does it too, and nobody believes it any more.
+EXPIRES: Final[Mapping[type[Any], str]] = {Created: "expire_at"}  # kind: its integer field of milliseconds

@@ -22,6 +22,14 @@ def test_a_message_arrives_as_its_body(wire: Wire, message: Message, body: dict[
     assert body in wire.taken()
 
 
+def test_the_trace_of_a_message_arrives_beside_it(wire: Wire) -> None:
+    wire.bus.publish([Message(step="check", shard="a", trace="00-1-2-01"), Message(step="check", shard="b")])
+
+    traces = {data["shard"]: attributes.get("traceparent") for data, attributes in wire.arrived()}
+
+    assert traces == {"a": "00-1-2-01", "b": None}
+
+
 def test_all_messages_of_one_call_arrive(wire: Wire) -> None:
     wire.bus.publish(Message(step="check", shard=f"s-{number}") for number in range(100))
 

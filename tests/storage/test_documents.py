@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -28,6 +28,15 @@ def put(documents: Documents, *records: Record) -> None:
             tx.put(record)
 
     documents.transact(body)
+
+
+def write(tx: Transaction, writes: Iterable[tuple[str, int]]) -> None:
+    """Writes to the record `m`, one after the other."""
+    for how, number in writes:
+        if how == "delete":
+            tx.delete(Note, "m")
+        else:
+            getattr(tx, how)(Note(id="m", number=number))
 
 
 def ids(records: list[Any]) -> list[str]:
@@ -182,8 +191,158 @@ def test_a_read_after_a_write_is_refused(documents: Documents, write: Callable[[
     assert documents.get(Note, "m") is None
 
 
+@pytest.mark.parametrize(
+    ("writes", "left"),
+    [
+        ((("put", 1), ("put", 2)), 2),
+        ((("add", 1), ("put", 2)), 2),
+        ((("put", 1), ("delete", 0)), None),
+        ((("add", 1), ("delete", 0)), None),
+        ((("delete", 0), ("add", 2)), 2),
+        ((("delete", 0), ("put", 2)), 2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
+def test_of_several_writes_of_one_record_the_last_counts(
+    documents: Documents, writes: tuple[tuple[str, int], ...], left: int | None, read: bool
+) -> None:
+    there = writes[0][0] != "add"
+    if there:
+        put(documents, Note(id="m"))
+
+    def body(tx: Transaction) -> None:
+        if read:
+            assert (tx.get(Note, "m") is not None) == there
+        write(tx, writes)
+
+    documents.transact(body)
+
+    assert documents.get(Note, "m") == (None if left is None else Note(id="m", number=left))
+
+
+@pytest.mark.parametrize("writes", [(("put", 1), ("add", 2)), (("add", 1), ("add", 2))], ids=str)
+def test_what_was_written_a_moment_ago_cannot_be_added(
+    documents: Documents, writes: tuple[tuple[str, int], ...]
+) -> None:
+    with pytest.raises(Exists):
+        documents.transact(lambda tx: write(tx, writes))
+
+    assert documents.get(Note, "m") is None
+
+
+def test_what_the_transaction_has_read_cannot_be_added(documents: Documents) -> None:
+    put(documents, Note(id="m", number=1))
+
+    def body(tx: Transaction) -> None:
+        assert tx.get(Note, "m") == Note(id="m", number=1)
+        tx.add(Note(id="m", number=2))
+
+    with pytest.raises(Exists):
+        documents.transact(body)
+
+    assert documents.get(Note, "m") == Note(id="m", number=1)
+
+
+def test_deleting_what_was_read_as_missing_is_no_error(documents: Documents) -> None:
+    def body(tx: Transaction) -> None:
+        assert tx.get(Note, "m") is None
+        tx.delete(Note, "m")
+        tx.put(Note(id="n"))
+
+    documents.transact(body)
+
+    assert documents.get(Note, "n") == Note(id="n")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda documents: documents.get(Note, "n"),
+        lambda documents: documents.query(queries.BATCHES),
+        lambda documents: documents.transact(lambda _: None),
+    ],
+    ids=["get", "query", "transact"],
+)
+def test_a_body_that_goes_around_its_transaction_is_told(
+    documents: Documents, around: Callable[[Documents], object]
+) -> None:
+    """It would see other data than the transaction, or wait for itself."""
+    with pytest.raises(RuntimeError, match="transaction"):
+        documents.transact(lambda _: around(documents))
+
+    put(documents, Note(id="n"))
+
+
+def test_a_transaction_that_is_over_takes_nothing(documents: Documents) -> None:
+    kept = documents.transact(lambda tx: tx)
+
+    uses: list[Callable[[], object]] = [
+        lambda: kept.get(Note, "n"),
+        lambda: kept.put(Note(id="n")),
+        lambda: kept.add(Note(id="n")),
+        lambda: kept.delete(Note, "n"),
+    ]
+    for use in uses:
+        with pytest.raises(RuntimeError, match="over"):
+            use()
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["returns", "raises"])
+def test_what_a_body_makes_of_its_reads_is_of_one_moment(documents: Documents, strict: bool) -> None:
+    """Even where it writes nothing: a sum that never was must not decide anything."""
+    put(documents, Note(id="left", number=50), Note(id="right", number=50))
+    stop = threading.Event()
+
+    def move() -> None:
+        for amount in count(1):
+            if stop.is_set():
+                return
+            put(documents, Note(id="left", number=50 - amount), Note(id="right", number=50 + amount))
+
+    def total(tx: Transaction) -> int:
+        left, right = tx.get(Note, "left"), tx.get(Note, "right")
+        assert left is not None
+        assert right is not None
+        if strict and left.number + right.number != 100:
+            raise LookupError("something is missing")
+        return left.number + right.number
+
+    moving = threading.Thread(target=move)
+    moving.start()
+    try:
+        assert {documents.transact(total) for _ in range(50)} == {100}
+    finally:
+        stop.set()
+        moving.join()
+
+
+def test_what_was_only_read_still_is_so_when_the_rest_is_written(documents: Documents) -> None:
+    """Each may switch its own light on while the other's is off: never are both on."""
+
+    def switch_on(tx: Transaction, mine: str, other: str) -> bool:
+        if tx.get(Note, other) is not None:
+            return False
+        tx.put(Note(id=mine))
+        return True
+
+    for number in range(2):
+        names = (f"left-{number}", f"right-{number}")
+        together = threading.Barrier(2)
+
+        def work(mine: str, other: str, together: threading.Barrier = together) -> bool:
+            together.wait()
+            return documents.transact(lambda tx: switch_on(tx, mine, other))
+
+        with ThreadPoolExecutor(2) as pool:
+            switched = list(pool.map(work, names, names[::-1]))
+
+        assert sorted(switched) == [False, True]
+        assert [documents.get(Note, name) is not None for name in names] == switched
+
+
 def test_no_update_is_lost_however_many_write_at_once(documents: Documents) -> None:
-    threads, times = 4, 10  # few: a locking store makes each wait for all others
+    threads, times = 4, 10
 
     def increment(tx: Transaction) -> None:
         seen = tx.get(Note, "counter")

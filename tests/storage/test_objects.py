@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -67,22 +68,39 @@ def test_what_is_not_there_is_missing(objects: Objects, missing: str) -> None:
         objects.open(missing)
 
 
-def test_a_stream_stays_with_the_generation_that_it_began_with(objects: Objects) -> None:
-    first = b"1" * 3_000_000
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+def test_a_long_stream_is_of_one_generation_or_ends_in_missing(objects: Objects, change: str) -> None:
+    """Where the object is read over a network, it may be gone when a broken connection is made again."""
+    first, got, ended = b"1" * 20_000_000, bytearray(), False
     objects.write(NAME, [first])
 
     with objects.open(NAME) as stream:
-        begun = stream.read(10)
-        objects.write(NAME, [b"2" * 3_000_000])
-        assert begun + stream.read() == first
+        got += stream.read(10)
+        if change == "replaced":
+            objects.write(NAME, [b"2" * 20_000_000])
+        else:
+            objects.delete(NAME)
+        with suppress(ObjectMissing):
+            while chunk := stream.read(100_000):
+                got += chunk
+            ended = True
+
+    assert got == first[: len(got)]
+    assert len(got) == len(first) or not ended  # never as if it ended there
 
 
-def test_a_stream_outlives_its_object(objects: Objects) -> None:
-    objects.write(NAME, [b"abc"])
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+def test_a_short_stream_outlives_its_object(objects: Objects, change: str) -> None:
+    """It was read when it was opened."""
+    content = b"a" * 200_000
+    objects.write(NAME, [content])
 
     with objects.open(NAME) as stream:
-        objects.delete(NAME)
-        assert stream.read() == b"abc"
+        if change == "replaced":
+            objects.write(NAME, [b"b" * 200_000])
+        else:
+            objects.delete(NAME)
+        assert stream.read() == content
 
 
 def test_a_signed_url_is_one_or_there_is_none(objects: Objects) -> None:
@@ -162,6 +180,21 @@ def test_a_writer_that_saw_an_older_generation_loses(objects: Objects) -> None:
 
     assert read(objects, NAME) == b"second"
     assert objects.stat(NAME) == second
+
+
+def test_a_write_that_will_be_refused_does_not_begin_with_its_chunks(objects: Objects) -> None:
+    """They may be an upload, or a step's work."""
+    first = objects.write(NAME, [b"first"])
+
+    def chunks() -> Iterator[bytes]:
+        raise AssertionError("asked for a chunk")
+        yield b""
+
+    for generation in (ABSENT, first.generation - 1):
+        with pytest.raises(ObjectExists):
+            objects.write(NAME, chunks(), if_generation=generation)
+
+    assert objects.stat(NAME) == first
 
 
 def test_a_generation_of_what_is_not_there_does_not_match(objects: Objects) -> None:
