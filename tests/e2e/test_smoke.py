@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
 
 def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "infra" / "dev", "smoke", *arguments, "--minutes", "1"]
+    command = [sys.executable, str(ROOT / "infra" / "dev"), "smoke", *arguments, "--minutes", "1"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
