@@ -1,0 +1,204 @@
+"""Offpeak into a Google Cloud project: `infra/dev deploy PROJECT --config FILE`.
+
+   check the configuration ─▶ zip ─▶ APIs, Google's own accounts ─▶ secrets and their first values ─▶ everything else
+
+Needs gcloud and terraform, and an account that may do all this (`gcloud auth application-default login`). Again is an
+update: nothing is made twice, secrets keep their values. The Terraform state lies in a bucket of the project, and the
+folder that it is run in is .deploy/PROJECT-PREFIX.
+"""
+
+import argparse
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from infra.package import source_zip
+from shared.app import configuration
+from shared.domain.errors import ConfigError
+
+__all__ = ["Deployment", "NotDeployed", "main"]
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_MODULE: Final = ROOT / "infra" / "gcp"
+_PLACE: Final = ROOT / ".deploy"
+# What has to be on before Terraform can switch on the rest, and before Google makes its own accounts in the project.
+_SERVICES: Final = (
+    "aiplatform", "artifactregistry", "cloudfunctions", "cloudresourcemanager", "eventarc", "firestore", "iam",
+    "pubsub", "run", "secretmanager", "serviceusage",
+)  # fmt: skip
+_AGENTS: Final = ("aiplatform", "artifactregistry", "cloudfunctions", "eventarc", "firestore", "pubsub", "run",
+                  "secretmanager")  # fmt: skip
+_BACKEND: Final = 'terraform {{\n  backend "gcs" {{\n    bucket = "{bucket}"\n    prefix = "{prefix}"\n  }}\n}}\n'
+
+
+class NotDeployed(Exception):
+    """The reason, in a sentence."""
+
+
+def main() -> int:
+    options = _options()
+    try:
+        _configuration_is_right(options.config)
+        deployment = Deployment(options)
+        deployment.prepare()
+        deployment.apply()
+        deployment.tell()
+    except (NotDeployed, ConfigError, OSError) as error:
+        print(f"infra/dev deploy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class Deployment:
+    """One prefix in one project."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options, self._project = options, options.project
+        self._folder = _PLACE / f"{options.project}-{options.prefix}"
+        self._number = self._gcloud("projects", "describe", self._project, "--format=value(projectNumber)")
+
+    def prepare(self) -> None:
+        """A folder with the module, the zip and the variables; APIs; Google's own accounts; the place of the state."""
+        services = [f"{name}.googleapis.com" for name in _SERVICES]
+        self._gcloud("services", "enable", *services, "--project", self._project)
+        for name in _AGENTS:
+            service = f"--service={name}.googleapis.com"
+            self._gcloud("beta", "services", "identity", "create", service, "--project", self._project)
+        self._gcloud("storage", "service-agent", "--project", self._project)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(_MODULE, self._folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests", ".terraform"))
+        (self._folder / "source.zip").write_bytes(source_zip(ROOT))
+        shutil.copyfile(self._options.config, self._folder / "offpeak.yaml")
+        if not self._options.local_state:
+            self._state_bucket()
+        self._terraform("init", "-input=false")
+
+    def apply(self) -> None:
+        """The secrets before what reads them, and Eventarc's audience once it is known."""
+        known = self._outputs().get("predictions_uri", {}).get("value")
+        self._set(eventarc_audiences=[known] if known else [])
+        self._terraform("apply", *self._agreed(), "-target=google_secret_manager_secret.this")
+        for name, made in (("master-key", _master_key), ("key-pepper", _pepper)):
+            self._first_value(f"{self._options.prefix}-{name}", made())
+        self._terraform("apply", *self._agreed())
+        uri = self._outputs()["predictions_uri"]["value"]
+        if uri != known:  # the service has just got its address
+            self._set(eventarc_audiences=[uri])
+            self._terraform("apply", *self._agreed())
+
+    def tell(self) -> None:
+        outputs = self._outputs()
+        url, secret = outputs["url"]["value"], outputs["secrets"]["value"]["master_key"]
+        print(
+            f"\nOffpeak is at {url}; its master key is the latest version of the secret {secret}:\n"
+            f'  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY="$(gcloud secrets versions access latest '
+            f'--secret {secret} --project {self._project})"\n'
+            f'Try it, for some cents:\n  ./infra/dev smoke {url} "$OPENAI_API_KEY"'
+        )
+
+    def _state_bucket(self) -> None:
+        bucket = f"{self._project}-{self._options.prefix}-terraform"
+        found = self._gcloud("storage", "buckets", "list", f"--filter=name={bucket}", "--format=value(name)",
+                             "--project", self._project)  # fmt: skip
+        if not found:
+            self._gcloud("storage", "buckets", "create", f"gs://{bucket}", "--project", self._project,
+                         f"--location={self._options.region}", "--uniform-bucket-level-access",
+                         "--public-access-prevention")  # fmt: skip
+            self._gcloud("storage", "buckets", "update", f"gs://{bucket}", "--versioning")
+        backend = _BACKEND.format(bucket=bucket, prefix=self._options.prefix)
+        (self._folder / "backend_override.tf").write_text(backend, encoding="utf-8")
+
+    def _first_value(self, secret: str, value: str) -> None:
+        """Only ever the first one: a new deployment of the code is no reason to lock everybody out."""
+        at = ("--project", self._project)
+        if not self._gcloud("secrets", "versions", "list", secret, "--limit=1", "--format=value(name)", *at):
+            self._gcloud("secrets", "versions", "add", secret, "--data-file=-", *at, given=value)
+
+    def _set(self, **more: Any) -> None:
+        values = {
+            "access": "public",
+            "config": "offpeak.yaml",
+            "prefix": self._options.prefix,
+            "project_id": self._project,
+            "project_number": self._number,
+            "region": self._options.region,
+            "source_zip": "source.zip",
+            **more,
+            **dict(self._options.set),
+        }
+        (self._folder / "terraform.tfvars.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+    def _outputs(self) -> dict[str, Any]:
+        told = subprocess.run(
+            ["terraform", "output", "-json"], cwd=self._folder, capture_output=True, text=True, check=False
+        )
+        found: dict[str, Any] = json.loads(told.stdout) if told.returncode == 0 else {}
+        return found
+
+    def _agreed(self) -> list[str]:
+        return ["-auto-approve", "-input=false"] if self._options.yes else []
+
+    def _terraform(self, *arguments: str) -> None:
+        if subprocess.call(["terraform", *arguments], cwd=self._folder):
+            raise NotDeployed(f"terraform {arguments[0]} failed; the reason stands above")
+
+    def _gcloud(self, *arguments: str, given: str | None = None) -> str:
+        done = subprocess.run(
+            ["gcloud", *arguments, "--quiet"], input=given, stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            raise NotDeployed(f"gcloud {' '.join(arguments[:4])} failed; the reason stands above")
+        return done.stdout.strip()
+
+
+def _configuration_is_right(path: Path) -> None:
+    """What the functions would find wrong with it, before anything is made."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotDeployed(f"cannot read the configuration {path}: {error}") from error
+    if not configuration(text, name=str(path)).deployments:
+        raise NotDeployed(f"{path} has no model_list, so nobody could run anything")
+
+
+def _master_key() -> str:
+    return f"sk-{secrets.token_urlsafe(32)}"
+
+
+def _pepper() -> str:
+    return secrets.token_hex(32)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("NAME=VALUE, as in --set domain=batch.example.com")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="infra/dev deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("project", metavar="PROJECT", help="id of the project")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file with LiteLLM's model_list")
+    parser.add_argument("--region", default="us-central1")
+    parser.add_argument("--prefix", default="offpeak", help="what every name begins with")
+    parser.add_argument(
+        "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE",
+        help="any variable of infra/gcp/variables.tf; JSON where it is no text",
+    )  # fmt: skip
+    parser.add_argument("--local-state", action="store_true", help="keep Terraform's state in the folder")
+    parser.add_argument("--yes", action="store_true", help="do not ask before something is changed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""`infra/dev deploy`, with the real Terraform on providers that only invent, and a gcloud that only remembers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import deploy
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+OFFLINE = deploy.ROOT.parent / "shared" / "tools" / "tf-offline" / "tf-offline"
+CONFIG = """
+model_list:
+  - model_name: gemini-2.5-flash
+    litellm_params: {model: vertex_ai/gemini-2.5-flash, vertex_project: my-project, vertex_location: global}
+"""
+GCLOUD = """#!{python}
+import json, pathlib, sys
+memory = pathlib.Path({memory!r})
+said = json.loads(memory.read_text()) if memory.exists() else []
+given = "" if sys.stdin.isatty() or "--data-file=-" not in sys.argv else sys.stdin.read()
+said.append({{"words": sys.argv[1:], "given": given}})
+memory.write_text(json.dumps(said))
+words = " ".join(sys.argv[1:])
+if words.startswith("projects describe"):
+    print("123456789012")
+if words.startswith("secrets versions list") and any(
+    each["words"][:3] == ["secrets", "versions", "add"] and each["words"][3] == sys.argv[4] for each in said
+):
+    print("1")
+"""
+
+
+class Gcloud:
+    """What was asked of it."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+
+    def asked(self, *words: str) -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = json.loads(self._memory.read_text()) if self._memory.exists() else []
+        return [each for each in said if each["words"][: len(words)] == list(words)]
+
+
+@pytest.fixture
+def gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gcloud:
+    program, memory = tmp_path / "bin" / "gcloud", tmp_path / "gcloud.json"
+    program.parent.mkdir()
+    program.write_text(GCLOUD.format(python=sys.executable, memory=str(memory)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    return Gcloud(memory)
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gcloud: Gcloud) -> Callable[..., int]:
+    """Run the command; everything that it writes is below `tmp_path`."""
+    if not os.environ.get("CI") and not (OFFLINE.exists() and shutil.which("terraform")):
+        pytest.skip("needs terraform, and the kit ../shared/tools/tf-offline beside the project")
+    told = subprocess.run([OFFLINE, "env", tmp_path / "mirror"], capture_output=True, text=True, check=True).stdout
+    for line in told.splitlines():
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if equals and name.isidentifier():
+            monkeypatch.setenv(name, value.strip("'\""))
+    monkeypatch.setattr(deploy, "_PLACE", tmp_path / "deploy")
+    config = tmp_path / "mine.yaml"
+    config.write_text(CONFIG)
+
+    def run(*more: str) -> int:
+        words = ["deploy", "my-project", "--config", str(config), "--local-state", "--yes", *more]
+        monkeypatch.setattr(sys, "argv", words)
+        return deploy.main()
+
+    return run
+
+
+def test_a_project_gets_everything_and_an_update_changes_no_secret(
+    deployed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert deployed() == 0, capfd.readouterr().err
+    said = capfd.readouterr().out
+    assert "Offpeak is at https://" in said
+    values = [each["given"] for each in gcloud.asked("secrets", "versions", "add")]
+    assert len(values) == 2
+    folder = tmp_path / "deploy" / "my-project-offpeak"
+    kept = b"".join(
+        path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".terraform" not in path.parts
+    )
+    for value in values:
+        assert len(value) >= 40
+        assert value not in said
+        assert value.encode() not in kept, "the state and the variables know no secret"
+    variables = json.loads((folder / "terraform.tfvars.json").read_text())
+    state = json.loads((folder / "terraform.tfstate").read_text())
+    assert variables["eventarc_audiences"] == [state["outputs"]["predictions_uri"]["value"]]
+    assert {resource["type"] for resource in state["resources"]} >= {"google_cloudfunctions2_function"}
+
+    assert deployed("--set", 'functions={"work": {"max_instances": 7}}') == 0
+    assert len(gcloud.asked("secrets", "versions", "add")) == 2
+    assert json.loads((folder / "terraform.tfvars.json").read_text())["functions"] == {"work": {"max_instances": 7}}
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ("model_list: []\n", "has no model_list"),
+        (CONFIG.replace("vertex_ai/", "vertex/"), "mine.yaml:4: provider 'vertex' is not offered"),
+    ],
+)
+def test_a_wrong_configuration_is_found_before_anything_is_made(
+    deployed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    mistake: tuple[str, str],
+) -> None:  # fmt: skip
+    text, words = mistake
+    (tmp_path / "mine.yaml").write_text(text)
+
+    assert deployed() == 1
+    assert words in capfd.readouterr().err
+    assert gcloud.asked() == []
+
+
+def test_what_fails_is_said_in_a_sentence(
+    deployed: Callable[..., int], gcloud: Gcloud, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert deployed("--region", "nowhere") == 1
+    assert "terraform apply failed" in capfd.readouterr().err
+    assert gcloud.asked("secrets", "versions", "add") == []
+
+
+def test_the_state_lies_in_a_bucket_of_the_project(
+    deployed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terraform is not run here: it would ask Cloud Storage."""
+    monkeypatch.setattr(deploy.Deployment, "_terraform", lambda *_: None)
+    monkeypatch.setattr(deploy.Deployment, "apply", lambda _: None)
+    monkeypatch.setattr(deploy.Deployment, "tell", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["deploy", "my-project", "--config", str(tmp_path / "mine.yaml")])
+
+    assert deploy.main() == 0
+    (made,) = gcloud.asked("storage", "buckets", "create")
+    assert made["words"][3] == "gs://my-project-offpeak-terraform"
+    assert {"--uniform-bucket-level-access", "--public-access-prevention"} <= set(made["words"])
+    backend = (tmp_path / "deploy" / "my-project-offpeak" / "backend_override.tf").read_text()
+    assert 'bucket = "my-project-offpeak-terraform"' in backend
