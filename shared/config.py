@@ -96,6 +96,7 @@ class Events(BaseModel, frozen=True):
     dead_letter: Sender
     issuer: str = Field(default="https://accounts.google.com", min_length=1)
     certificates: str = Field(default="https://www.googleapis.com/oauth2/v1/certs", pattern=r"^https?://")
+    behind_iam: bool = False  # Cloud Run has checked the signature, and may have taken it off the token
 
 
 class Config(BaseModel, frozen=True):

@@ -22,7 +22,8 @@ locals {
   senders = { dead_letter = "push", predictions = "eventarc", work = "push" }
 
   events = merge(
-    { issuer = "https://accounts.google.com" },
+    # Nobody reaches an event function but through Cloud Run's own check, which may take the signature off the token.
+    { behind_iam = true, issuer = "https://accounts.google.com" },
     { for target, sender in local.senders : target => { account = local.emails[sender], audience = local.audiences[target] } },
   )
 

@@ -18,7 +18,6 @@ from google.api_core.exceptions import RequestRangeNotSatisfiable
 from shared.domain.errors import Transient
 from shared.storage.gcs_calls import Calls, Connection, Turn
 from shared.storage.names import bucket_and_object
-from shared.storage.ports import ObjectMissing
 
 __all__ = ["open_stream"]
 
@@ -95,10 +94,11 @@ class _Download(io.RawIOBase):
         if self._at and not said.get("content-range", "").startswith(f"bytes {self._at}-"):
             response.close()
             raise Transient(f"{self._name}: asked for byte {self._at}, given {said.get('content-range')}")
-        if self._generation not in {None, said["x-goog-generation"]}:
+        generation = said.get("x-goog-generation")
+        if self._size and (generation is None or generation != self._generation):
             response.close()
-            raise ObjectMissing(self._name)
-        self._generation = said["x-goog-generation"]
+            raise Transient(f"{self._name}: goes on with generation {generation} after {self._generation}")
+        self._generation = generation
         self._size = self._at + int(said["content-length"])
         self._hashes = said.get("x-goog-hash", "")
         return response

@@ -111,14 +111,25 @@ class Stat:
 
 
 class Objects(Protocol):
-    """Named byte streams, `gs://bucket/object`. A write is seen whole or not at all."""
+    """Named byte streams, `gs://bucket/object`. A write is seen whole or not at all.
+
+    Transient where the store does not answer, ConfigError where it refuses us or has no such bucket.
+    """
 
     def write(self, name: str, chunks: Iterable[bytes], *, if_generation: int | None = None) -> Stat:
-        """Store the chunks; if the iterator raises, no object appears. ObjectExists where the generation differs."""
+        """Store the chunks; if the iterator raises, no object appears.
+
+        ObjectExists where the generation differs, before the first chunk is asked for if it does by then. It is never
+        said for what this very call has written, though the reply to that was lost.
+        """
         ...
 
     def open(self, name: str, *, offset: int = 0) -> BinaryIO:
-        """Read from `offset`, all from one generation; ObjectMissing."""
+        """Read from `offset`, all from one generation; ObjectMissing.
+
+        With that a long read may end too, whose object is deleted or replaced meanwhile: never with other bytes, and
+        never as if it were complete.
+        """
         ...
 
     def compose(self, name: str, sources: list[str], *, if_generation: int | None = None) -> Stat:
@@ -128,11 +139,14 @@ class Objects(Protocol):
     def stat(self, name: str) -> Stat: ...  # ObjectMissing
     def delete(self, name: str, *, if_generation: int | None = None) -> None: ...  # a missing one is no error
     def list(self, prefix: str) -> Iterator[Stat]:
-        """Every object whose name begins with `gs://bucket/prefix`, sorted by name."""
+        """Every object whose name begins with `gs://bucket/prefix`, sorted by name; none whose name is no name here."""
         ...
 
     def sign(self, name: str, *, seconds: int, filename: str) -> str | None:
-        """A URL that reads the object for so long, or None where this store has no such thing."""
+        """A URL that reads the object as a file of that name, or None where this store has no such thing.
+
+        It is good for so long, but for no more than ten minutes.
+        """
         ...
 
 

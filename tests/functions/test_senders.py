@@ -111,7 +111,14 @@ def issuer(good: Key) -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def guarded(target: Callable[[str], Api], issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Api]:
+def behind_iam() -> bool:
+    return False
+
+
+@pytest.fixture
+def guarded(
+    target: Callable[[str], Api], issuer: Issuer, behind_iam: bool, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Api]:
     """A target that believes only those whom the configuration names."""
     events = Events.model_validate(
         {
@@ -119,6 +126,7 @@ def guarded(target: Callable[[str], Api], issuer: Issuer, monkeypatch: pytest.Mo
             "predictions": {"account": TRIGGER, "audience": ["https://one", "https://two"]},
             "dead_letter": {"account": PUSH, "audience": OTHER},
             "certificates": issuer.url,
+            "behind_iam": behind_iam,
         }
     )
 
@@ -160,7 +168,7 @@ def test_one_of_several_audiences_is_enough(guarded: Callable[[str], Api], steps
     assert (answer.status_code, [message.step for message in steps.ran]) == (200, ["check"])
 
 
-@pytest.mark.parametrize(
+WRONG = pytest.mark.parametrize(
     "claims",
     [
         {"aud": OTHER},
@@ -201,6 +209,9 @@ def test_one_of_several_audiences_is_enough(guarded: Callable[[str], Api], steps
         "no number",
     ],
 )
+
+
+@WRONG
 def test_every_claim_has_to_be_right(
     guarded: Callable[[str], Api], steps: Steps, good: Key, facts: Facts, claims: dict[str, Any]
 ) -> None:
@@ -301,3 +312,45 @@ def test_known_keys_outlive_an_issuer_that_is_away(
 
     assert push(api, good.token()).status_code == 200
     assert issuer.reads == 2
+
+
+def stripped(token: str) -> str:
+    """As Cloud Run hands on what it has checked itself."""
+    return token.rpartition(".")[0] + ".SIGNATURE_REMOVED_BY_GOOGLE"
+
+
+def test_a_token_without_its_signature_is_refused(guarded: Callable[[str], Api], steps: Steps, good: Key) -> None:
+    assert push(guarded("work"), stripped(good.token())).status_code == 403
+    assert steps.ran == []
+
+
+@pytest.mark.parametrize("behind_iam", [True])
+def test_behind_iam_it_is_read_and_so_is_one_with_a_signature(
+    guarded: Callable[[str], Api], steps: Steps, good: Key, issuer: Issuer
+) -> None:
+    api = guarded("work")
+
+    assert push(api, stripped(good.token())).status_code == 200
+    assert issuer.reads == 0
+    assert push(api, good.token()).status_code == 200
+    assert steps.ran == [Message(step="sweep")] * 2
+
+
+@WRONG
+@pytest.mark.parametrize("behind_iam", [True])
+def test_behind_iam_every_other_claim_has_to_be_right(
+    guarded: Callable[[str], Api], steps: Steps, good: Key, claims: dict[str, Any]
+) -> None:
+    assert push(guarded("work"), stripped(good.token(**claims))).status_code == 403
+    assert steps.ran == []
+
+
+@pytest.mark.parametrize("behind_iam", [True])
+@pytest.mark.parametrize("token", [".SIGNATURE_REMOVED_BY_GOOGLE", "a.b.SIGNATURE_REMOVED_BY_GOOGLE"])
+def test_behind_iam_a_signature_of_another_s_is_still_one(
+    guarded: Callable[[str], Api], steps: Steps, stranger: Key, token: str
+) -> None:
+    api = guarded("work")
+
+    assert [push(api, each).status_code for each in (token, stranger.token(), unsigned("none"))] == [403] * 3
+    assert steps.ran == []

@@ -296,7 +296,7 @@ def test_what_a_body_makes_of_its_reads_is_of_one_moment(documents: Documents, s
 
     def move() -> None:
         for amount in count(1):
-            if stop.is_set():
+            if stop.wait(0.02):
                 return
             put(documents, Note(id="left", number=50 - amount), Note(id="right", number=50 + amount))
 

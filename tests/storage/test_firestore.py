@@ -32,6 +32,8 @@ from tests.google.trouble import Line, nobody, refusing
 from tests.storage.conftest import ROOT, emulated, new_project
 from tests.storage.records import AWKWARD, Note, any_of, batch, file, full
 
+Stored = Callable[[str, str], dict[str, Any]]
+
 
 @pytest.fixture
 def host(request: pytest.FixtureRequest) -> Iterator[str]:
@@ -55,6 +57,13 @@ def others(project: str) -> Iterator[FirestoreDocuments]:
     """Somebody else at the same documents."""
     with closing(FirestoreDocuments(f"firestore://{project}")) as adapter:
         yield adapter
+
+
+@pytest.fixture
+def stored(project: str) -> Iterator[Stored]:
+    """What an operator sees of a document in the console, by collection and id."""
+    with closing(Client(project=project)) as console:
+        yield lambda collection, id: console.collection(collection).document(id).get().to_dict() or {}
 
 
 @pytest.fixture
@@ -158,28 +167,25 @@ def test_a_closed_one_opens_again(documents: FirestoreDocuments) -> None:
 # ---- what is stored
 
 
-def test_a_document_is_text_and_beside_it_what_queries_ask_for(project: str, documents: FirestoreDocuments) -> None:
-    """This is what an operator sees in the console."""
+def test_a_document_is_text_and_beside_it_what_queries_ask_for(documents: FirestoreDocuments, stored: Stored) -> None:
     record = batch(metadata={"a.b": "`", "__x__": AWKWARD}, input_object=None, due_at=None)
     put(documents, record)
 
-    stored = Client(project=project).collection("Batch").document("batch_a").get().to_dict()
+    fields = stored("Batch", "batch_a")
 
-    assert stored is not None
-    assert json.loads(stored.pop("data"))["metadata"] == record.metadata
-    assert stored == {"owner": "ann", "status": "validating", "input_object": None, "created_at": record.created_at}
+    assert json.loads(fields.pop("data"))["metadata"] == record.metadata
+    assert fields == {"owner": "ann", "status": "validating", "input_object": None, "created_at": record.created_at}
 
 
-def test_a_document_says_when_it_may_be_deleted(project: str, documents: FirestoreDocuments) -> None:
+def test_a_document_says_when_it_may_be_deleted(documents: FirestoreDocuments, stored: Stored) -> None:
     """Firestore's policy wants a timestamp."""
     put(documents, any_of(Created, id="c", expire_at=1_700_000_000_123), full(Created), file(expires_at=5))
-    collection = Client(project=project).collection("Created")
 
-    soon, never = (collection.document(id).get().get("ttl") for id in ("c", AWKWARD))
+    soon, never = (stored("Created", id)["ttl"] for id in ("c", AWKWARD))
 
     assert soon == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert never - datetime(9999, 12, 31, tzinfo=UTC) < timedelta(days=1)
-    assert "ttl" not in (Client(project=project).collection("File").document("file-a").get().to_dict() or {})
+    assert "ttl" not in stored("File", "file-a")
 
 
 def test_every_kind_that_the_domain_stores_is_in_the_layout() -> None:

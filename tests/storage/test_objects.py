@@ -26,7 +26,7 @@ def names(objects: Objects, prefix: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "chunks",
-    [[], [b""], [b"one"], [b"one", b"", b"two"], [b"x" * 3_000_000, b"y"], [b"z"] * 1_000],
+    [[], [b""], [b"one"], [b"one", b"", b"two"], [b"x" * 20_000_000, b"y"], [b"z" * 20_000] * 1_000],
     ids=["none", "empty", "one", "some", "large", "many"],
 )
 def test_what_was_written_is_read(objects: Objects, chunks: list[bytes]) -> None:
@@ -114,14 +114,15 @@ def test_a_signed_url_is_one_or_there_is_none(objects: Objects) -> None:
 # ---- whole or not at all
 
 
+@pytest.mark.parametrize("size", [3_000_000, 20_000_000])
 @pytest.mark.parametrize("before", [None, b"before"], ids=["new", "overwrite"])
-def test_a_source_that_fails_changes_nothing(objects: Objects, before: bytes | None) -> None:
+def test_a_source_that_fails_changes_nothing(objects: Objects, before: bytes | None, size: int) -> None:
     """Half an output file is worse than none."""
     if before is not None:
         objects.write(NAME, [before])
 
     def broken() -> Iterator[bytes]:
-        yield b"x" * 3_000_000
+        yield b"x" * size
         raise OSError("upstream went away")
 
     with pytest.raises(OSError, match="went away"):
@@ -133,7 +134,7 @@ def test_a_source_that_fails_changes_nothing(objects: Objects, before: bytes | N
 def test_nothing_is_seen_while_an_object_is_being_written(objects: Objects) -> None:
     def watched() -> Iterator[bytes]:
         for _ in range(4):
-            yield b"x" * 1_000_000
+            yield b"x" * 5_000_000
             assert names(objects, "gs://data/") == []
             with pytest.raises(ObjectMissing):
                 objects.stat(NAME)
@@ -204,9 +205,10 @@ def test_a_generation_of_what_is_not_there_does_not_match(objects: Objects) -> N
     assert names(objects, "gs://data/") == []
 
 
-def test_a_writer_that_is_overtaken_while_it_writes_loses(objects: Objects) -> None:
+@pytest.mark.parametrize("size", [4, 20_000_000])
+def test_a_writer_that_is_overtaken_while_it_writes_loses(objects: Objects, size: int) -> None:
     def slow() -> Iterator[bytes]:
-        yield b"slow"
+        yield b"s" * size
         objects.write(NAME, [b"fast"], if_generation=ABSENT)
 
     with pytest.raises(ObjectExists):

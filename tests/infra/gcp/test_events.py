@@ -80,6 +80,7 @@ def test_who_delivers_is_whom_the_configuration_believes(variant: str) -> None:
     prefix, events = prefix_of(variant), uploaded(variant).events
     assert events is not None
     assert events.issuer == "https://accounts.google.com"
+    assert events.behind_iam, "Cloud Run takes the signature off what it has checked"
     for target, sender in (("work", events.work), ("dead_letter", events.dead_letter)):
         token = subscriptions(variant)[f"{prefix}-{target.replace('_', '-')}"]["push_config"][0]["oidc_token"][0]
         assert token["service_account_email"] == sender.account
