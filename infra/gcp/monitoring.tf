@@ -164,7 +164,7 @@ locals {
 }
 
 resource "google_monitoring_alert_policy" "counted" {
-  for_each = local.counted_alerts
+  for_each = var.alerts ? local.counted_alerts : {}
 
   display_name          = "${var.prefix}: ${each.value.title}"
   combiner              = "OR"
@@ -200,6 +200,8 @@ resource "google_monitoring_alert_policy" "counted" {
 }
 
 resource "google_monitoring_alert_policy" "silent_sweep" {
+  count = var.alerts ? 1 : 0
+
   display_name          = "${var.prefix}: no sweep"
   combiner              = "OR"
   severity              = "CRITICAL"
@@ -259,6 +261,8 @@ resource "google_monitoring_alert_policy" "silent_sweep" {
 }
 
 resource "google_monitoring_alert_policy" "old_messages" {
+  count = var.alerts ? 1 : 0
+
   display_name          = "${var.prefix}: messages wait"
   combiner              = "OR"
   severity              = "ERROR"
@@ -303,6 +307,8 @@ resource "google_monitoring_alert_policy" "old_messages" {
 }
 
 resource "google_monitoring_alert_policy" "server_errors" {
+  count = var.alerts ? 1 : 0
+
   display_name          = "${var.prefix}: api answers 5xx"
   combiner              = "OR"
   severity              = "ERROR"
@@ -362,7 +368,7 @@ resource "google_monitoring_alert_policy" "server_errors" {
 }
 
 resource "google_monitoring_alert_policy" "cost" {
-  count = var.daily_usd > 0 ? 1 : 0
+  count = var.alerts && var.daily_usd > 0 ? 1 : 0
 
   display_name          = "${var.prefix}: more than ${var.daily_usd} dollars a day"
   combiner              = "OR"

@@ -29,6 +29,13 @@ variable "alert_channels" {
   }
 }
 
+variable "alerts" {
+  description = "Whether somebody is told when something is wrong. Google charges for alerting by condition; there are eleven, and one more with `daily_usd`."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "bucket_location" {
   description = "Where the buckets lie; empty: in `region`. Vertex wants it close to its jobs, and the trigger on the work bucket lies in the same place."
   type        = string

@@ -102,8 +102,8 @@ class GcsObjects:
             )
             return list(next(pages.pages)), pages.next_page_token
 
-        token: str | None = ""
-        while token is not None:
+        token: str | None = None
+        while True:
             try:
                 blobs, token = self._calls.make(prefix, page)
             except ObjectMissing as error:
@@ -112,10 +112,12 @@ class GcsObjects:
                 name = f"gs://{bucket}/{blob.name}"
                 if _is_name(name):
                     yield Stored.of(name, blob).stat
+            if token is None:
+                return
 
 
 def _is_name(name: str) -> bool:
-    """Not so: placeholders of folders, and whatever else programs put into buckets that a folder could not hold."""
+    """Programs and consoles leave others in buckets: placeholders of folders, empty components."""
     try:
         bucket_and_object(name)
     except ValueError:

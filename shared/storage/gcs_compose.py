@@ -50,6 +50,7 @@ class _Tree:
     def __init__(self, calls: Calls, bucket: str) -> None:
         self._calls, self._bucket = calls, bucket
         self._inner: list[str] = []
+        self._untidy = False
 
     def level(self, parts: list[str]) -> list[str]:
         """Fewer parts, with the same content."""
@@ -81,7 +82,7 @@ class _Tree:
         return self._calls.make(name, call)
 
     def tidy(self) -> None:
-        """Delete the objects in between, as far as that goes at once."""
+        """Delete the objects in between, unless the service is in trouble."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._delete, self._inner))
 
@@ -97,5 +98,9 @@ class _Tree:
         def call(connection: Connection, turn: Turn) -> None:
             connection.client.bucket(self._bucket).blob(inner).delete(timeout=turn.timeout, retry=None)
 
-        with suppress(ObjectMissing, Transient, ConfigError):
-            self._calls.make(inner, call, patience=_TIDYING)
+        if not self._untidy:
+            try:
+                with suppress(ObjectMissing):
+                    self._calls.make(inner, call, patience=_TIDYING)
+            except (Transient, ConfigError):
+                self._untidy = True

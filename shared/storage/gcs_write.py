@@ -1,7 +1,7 @@
 """Writing an object from an iterator: in one request where it is small, else in pieces, of which one is held at a time.
 
-Google's client would hold each piece three times, and gives up an upload of which the service has kept half a piece
-(its `ResumableUpload` then wants to seek, and an iterator cannot): so these requests are our own.
+These requests are our own: Google's client holds a piece several times, and gives up an upload of which the service
+has kept part of a piece (its `ResumableUpload` would have to seek then, and an iterator cannot).
 """
 
 import base64
@@ -34,10 +34,10 @@ _RANGE: Final = re.compile(r"bytes=0-(\d+)")
 
 def upload(calls: Calls, name: str, chunks: Iterable[bytes], if_generation: int | None) -> Stat:
     """Store the chunks as one object. Only the last request makes it: what fails before has changed nothing."""
-    upload = _Upload(calls, name, if_generation)
+    writing = _Upload(calls, name, if_generation)
     for chunk in chunks:
-        upload.add(chunk)
-    return upload.finish()
+        writing.add(chunk)
+    return writing.finish()
 
 
 class _Upload:

@@ -166,3 +166,22 @@ run "everything" {
     error_message = "Whoever deploys is told what to do with it."
   }
 }
+
+run "quiet" {
+  command = plan
+
+  variables {
+    alerts    = false
+    daily_usd = 50
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.counted) + length(google_monitoring_alert_policy.silent_sweep) + length(google_monitoring_alert_policy.old_messages) + length(google_monitoring_alert_policy.server_errors) + length(google_monitoring_alert_policy.cost) == 0
+    error_message = "Who wants no alerts pays for none."
+  }
+
+  assert {
+    condition     = length(google_logging_metric.count) > 0
+    error_message = "What is counted can still be looked at."
+  }
+}

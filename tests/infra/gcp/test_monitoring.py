@@ -113,7 +113,7 @@ def test_alerts_reach_somebody() -> None:
 
 def test_old_messages_are_those_that_somebody_should_have_taken() -> None:
     """Kept dead letters are old on purpose."""
-    alert = alerts("minimal")["google_monitoring_alert_policy.old_messages"]
+    alert = alerts("minimal")["google_monitoring_alert_policy.old_messages[0]"]
     filters = [condition["condition_threshold"][0]["filter"] for condition in alert["conditions"]]
     assert sorted(re.findall(r'subscription_id="([\w-]+)"', " ".join(filters))) == [
         "offpeak-dead-letter",
@@ -123,7 +123,7 @@ def test_old_messages_are_those_that_somebody_should_have_taken() -> None:
 
 
 def test_silence_is_noticed() -> None:
-    alert = alerts("minimal")["google_monitoring_alert_policy.silent_sweep"]
+    alert = alerts("minimal")["google_monitoring_alert_policy.silent_sweep[0]"]
     absent = [condition["condition_absent"][0] for condition in alert["conditions"] if condition["condition_absent"]]
     assert [each["duration"] for each in absent] == ["900s"]
 
