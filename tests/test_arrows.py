@@ -15,7 +15,16 @@ MAY = {
     "shared/domain": {"shared.domain"},
     "shared/lines": {"msgspec", "shared.domain", "shared.lines", "shared.providers.base"},
     "shared/pricing": {"shared.domain", "shared.pricing", "shared.config"},
-    "shared/storage": {"google", "google_crc32c", "grpc", "msgspec", "requests", "shared.domain", "shared.storage"},
+    "shared/storage": {
+        "google",
+        "google_crc32c",
+        "grpc",
+        "msgspec",
+        "requests",
+        "shared.domain",
+        "shared.storage",
+        "urllib3",
+    },
     "shared/providers": {
         "google",
         "httpx",

@@ -27,7 +27,13 @@ def commands() -> list[str]:
 
 def test_the_commands_are_these() -> None:
     """Whoever adds one adds a test that runs it."""
-    assert commands() == ["./infra/dev demo", "./infra/dev test", "./infra/dev up --port 8080 --data .offpeak"]
+    assert commands() == [
+        "./infra/dev demo",
+        "./infra/dev test",
+        "./infra/dev up --port 8080 --data .offpeak",
+        "./infra/dev deploy my-project --config offpeak.yaml",  # tests/infra/test_deploy.py
+        "./infra/dev smoke https://offpeak-api-x.a.run.app KEY",  # test_smoke.py
+    ]
     assert Path(ROOT / ".ci" / "run").read_text().rstrip().endswith("exec ./infra/dev test")
 
 
@@ -54,7 +60,8 @@ def test_the_python_example_runs_as_it_stands(stack: Stack, tmp_path: Path) -> N
 
 
 def test_the_configuration_is_one_that_is_read() -> None:
-    (example,) = blocks("yaml")
+    example, events = blocks("yaml")
+    assert read_config(events, name="README.md").events is not None
     config = read_config(example, name="README.md", environment={"GOOGLE_KEY_FILE": "key.json"})
     assert config.groups() == ["gemini-2.5-flash"]
     assert config.prices[0].usd_per_million

@@ -63,7 +63,7 @@ def others(project: str) -> Iterator[FirestoreDocuments]:
 def stored(project: str) -> Iterator[Stored]:
     """What an operator sees of a document in the console, by collection and id."""
     with closing(Client(project=project)) as console:
-        yield lambda collection, id: console.collection(collection).document(id).get().to_dict() or {}
+        yield lambda collection, name: console.collection(collection).document(name).get().to_dict() or {}
 
 
 @pytest.fixture
