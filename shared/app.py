@@ -116,7 +116,7 @@ def open_documents(url: str) -> Documents:
 
             return SqliteDocuments(url)
         case "firestore":
-            from shared.storage.firestore import FirestoreDocuments  # noqa: PLC0415
+            from shared.storage.firestore.documents import FirestoreDocuments  # noqa: PLC0415
 
             return FirestoreDocuments(url)
         case _:
@@ -131,7 +131,7 @@ def open_objects(url: str) -> Objects:
 
             return DirectoryObjects(Path(urlsplit(url).path))
         case "" if url == "gcs":
-            from shared.storage.gcs import GcsObjects  # noqa: PLC0415
+            from shared.storage.gcs.objects import GcsObjects  # noqa: PLC0415
 
             return GcsObjects()
         case _:

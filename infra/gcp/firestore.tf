@@ -1,4 +1,4 @@
-# The database of the documents. What shared/storage/firestore_layout.py says that it needs stands here, and a test
+# The database of the documents. What shared/storage/firestore/layout.py says that it needs stands here, and a test
 # compares them: the emulator needs no index, so a missing one would be noticed in production only.
 
 resource "google_firestore_database" "this" {

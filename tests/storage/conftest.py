@@ -16,8 +16,8 @@ from google.pubsub_v1.services.subscriber import SubscriberClient
 from google.pubsub_v1.types import PubsubMessage
 
 from shared.storage.directory import DirectoryObjects
-from shared.storage.firestore import FirestoreDocuments
-from shared.storage.gcs import GcsObjects
+from shared.storage.firestore.documents import FirestoreDocuments
+from shared.storage.gcs.objects import GcsObjects
 from shared.storage.ports import Bus, Documents, Objects
 from shared.storage.pubsub import PubsubBus
 from shared.storage.queue import SqliteBus

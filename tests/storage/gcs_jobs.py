@@ -15,7 +15,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
 from shared.domain.errors import ConfigError, Transient
-from shared.storage.gcs import GcsObjects
+from shared.storage.gcs.objects import GcsObjects
 from shared.storage.ports import ABSENT
 from tests.storage.workers import content
 

@@ -24,9 +24,9 @@ import shared.domain
 from shared.domain.batch import Batch
 from shared.domain.errors import ConfigError, Poison, TooLarge, Transient
 from shared.domain.messages import Created
-from shared.storage import firestore_layout as layout
 from shared.storage import queries
-from shared.storage.firestore import FirestoreDocuments
+from shared.storage.firestore import layout
+from shared.storage.firestore.documents import FirestoreDocuments
 from shared.storage.ports import Contention, Exists, Record, Transaction
 from tests.google.trouble import Line, nobody, refusing
 from tests.storage.conftest import ROOT, emulated, new_project
@@ -116,7 +116,7 @@ def test_each_database_of_a_project_has_its_own_documents(project: str, document
         assert another.get(Note, "n") is None
 
 
-@pytest.mark.parametrize("module", ["shared.app", "shared.storage.firestore_layout"])
+@pytest.mark.parametrize("module", ["shared.app", "shared.storage.firestore.layout"])
 def test_no_library_of_googles_is_loaded_before_a_setting_asks_for_it(module: str) -> None:
     """Each costs a cold start a third of a second."""
     loaded = f"import sys, {module}; print({{'grpc', 'google.api_core', 'google.cloud.storage'}} & set(sys.modules))"

@@ -22,9 +22,9 @@ from werkzeug.http import parse_options_header
 
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.lease import LEASE
-from shared.storage import gcs
-from shared.storage.gcs import GcsObjects
-from shared.storage.gcs_write import PIECE
+from shared.storage.gcs import objects as gcs
+from shared.storage.gcs.objects import GcsObjects
+from shared.storage.gcs.write import PIECE
 from shared.storage.ports import ABSENT, ObjectExists, ObjectMissing
 from tests.google.accounts import ServiceAccount
 from tests.google.cloud_storage import CloudStorage

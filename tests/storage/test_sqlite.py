@@ -186,29 +186,6 @@ def test_a_reader_does_not_wait_for_a_writer(documents: SqliteDocuments) -> None
     assert documents.get(Note, "n") == Note(id="n", number=2)
 
 
-@pytest.mark.parametrize("memory", [False, True])
-def test_a_body_that_goes_around_its_transaction_is_told(url: str, memory: bool) -> None:
-    """It would see other data than the transaction, or wait for itself."""
-    with closing(SqliteDocuments("sqlite://" if memory else url)) as documents:
-        for around in (
-            lambda _: documents.get(Note, "n"),
-            lambda _: documents.query(queries.BATCHES),
-            lambda _: documents.transact(lambda _: None),
-        ):
-            with pytest.raises(RuntimeError, match="transaction"):
-                documents.transact(around)
-        put(documents, Note(id="n"))
-
-
-def test_a_transaction_that_is_over_takes_nothing(documents: SqliteDocuments) -> None:
-    kept = documents.transact(lambda tx: tx)
-
-    with pytest.raises(RuntimeError, match="over"):
-        kept.get(Note, "n")
-    with pytest.raises(RuntimeError, match="over"):
-        kept.put(Note(id="n"))
-
-
 @pytest.mark.parametrize("same", [True, False], ids=["threads", "processes"])
 def test_a_writer_that_never_gets_its_turn_is_told_to_come_again(url: str, same: bool) -> None:
     with closing(SqliteDocuments(url, wait=0.2)) as one, closing(SqliteDocuments(url, wait=0.2)) as two:

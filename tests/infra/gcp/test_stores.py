@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.clock import DAY
 from shared.domain.files import BATCH_LIFE
-from shared.storage import firestore_layout as layout
+from shared.storage.firestore import layout
 from tests.infra.gcp.plans import KMS_KEY, VARIANTS, plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("terraform")]

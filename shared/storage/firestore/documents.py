@@ -1,4 +1,4 @@
-"""Documents in Firestore: how a transaction works there is told in `firestore_transaction.py`."""
+"""Documents in Firestore: how a transaction works there is told in `transaction.py`."""
 
 import random
 import re
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from shared.domain.errors import ConfigError
-from shared.storage import firestore_layout as layout
-from shared.storage.firestore_calls import Calls
-from shared.storage.firestore_query import structured
-from shared.storage.firestore_transaction import Countdown, Try
-from shared.storage.firestore_values import record_of
+from shared.storage.firestore import layout
+from shared.storage.firestore.calls import Calls
+from shared.storage.firestore.query import structured
+from shared.storage.firestore.transaction import Countdown, Try
+from shared.storage.firestore.values import record_of
 from shared.storage.ports import Query, Record, Transaction
 
 __all__ = ["FirestoreDocuments"]

@@ -16,7 +16,7 @@ import urllib3
 from google.api_core.exceptions import RequestRangeNotSatisfiable
 
 from shared.domain.errors import Transient
-from shared.storage.gcs_calls import Calls, Connection, Turn
+from shared.storage.gcs.calls import Calls, Connection, Turn
 from shared.storage.names import bucket_and_object
 
 __all__ = ["open_stream"]

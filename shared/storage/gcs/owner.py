@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud.storage import Blob
 
-from shared.storage.gcs_calls import Connection, Turn
+from shared.storage.gcs.calls import Connection, Turn
 from shared.storage.names import bucket_and_object
 from shared.storage.ports import Stat
 

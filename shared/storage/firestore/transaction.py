@@ -20,9 +20,9 @@ from typing import Any, Final, TypeVar
 
 from google.cloud.firestore_v1.types import Document, Precondition, Write
 
-from shared.storage import firestore_layout as layout
-from shared.storage.firestore_calls import Calls, Found, Stale
-from shared.storage.firestore_values import document_of, record_of
+from shared.storage.firestore import layout
+from shared.storage.firestore.calls import Calls, Found, Stale
+from shared.storage.firestore.values import document_of, record_of
 from shared.storage.ports import Contention, Exists, Record
 
 __all__ = ["Countdown", "Try"]

@@ -1,11 +1,11 @@
 """Objects in Cloud Storage: the port, one method after the other. How each is done stands in the modules beside it.
 
-  gcs_calls     one client, about 20 seconds for a call, foreign exceptions in our words
-  gcs_owner     a token with each write, so that a lost reply is not taken for somebody else's object
-  gcs_read      one stream over broken connections
-  gcs_write     one request, or pieces with one of them held in memory
-  gcs_compose   a tree of 32s
-  gcs_sign      URLs
+  calls     one client, about 20 seconds for a call, foreign exceptions in our words
+  owner     a token with each write, so that a lost reply is not taken for somebody else's object
+  read      one stream over broken connections
+  write     one request, or pieces with one of them held in memory
+  compose   a tree of 32s
+  sign      URLs
 
 STORAGE_EMULATOR_HOST is honoured as in any Google client. Buckets are not made here, and never asked for.
 """
@@ -15,12 +15,12 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from shared.domain.errors import ConfigError
-from shared.storage.gcs_calls import Calls, Connection, Turn
-from shared.storage.gcs_compose import compose
-from shared.storage.gcs_owner import Stored, blob_of, look
-from shared.storage.gcs_read import open_stream
-from shared.storage.gcs_sign import sign
-from shared.storage.gcs_write import upload
+from shared.storage.gcs.calls import Calls, Connection, Turn
+from shared.storage.gcs.compose import compose
+from shared.storage.gcs.owner import Stored, blob_of, look
+from shared.storage.gcs.read import open_stream
+from shared.storage.gcs.sign import sign
+from shared.storage.gcs.write import upload
 from shared.storage.names import bucket_and_object, bucket_and_prefix
 from shared.storage.ports import ABSENT, ObjectExists, ObjectMissing, Stat
 

@@ -4,8 +4,8 @@ from typing import Final
 
 from google.cloud.firestore_v1.types import Cursor, StructuredQuery, Value
 
-from shared.storage import firestore_layout as layout
-from shared.storage.firestore_values import value_of
+from shared.storage.firestore import layout
+from shared.storage.firestore.values import value_of
 from shared.storage.ports import Query
 from shared.storage.queries import ALL
 

@@ -18,8 +18,8 @@ import requests
 from google.api_core import exceptions as answers
 
 from shared.domain.errors import ConfigError, Transient
-from shared.storage.gcs_calls import Calls, Connection, Turn
-from shared.storage.gcs_owner import CONTENT_TYPE, Stored, Token, discard
+from shared.storage.gcs.calls import Calls, Connection, Turn
+from shared.storage.gcs.owner import CONTENT_TYPE, Stored, Token, discard
 from shared.storage.names import bucket_and_object
 from shared.storage.ports import ObjectMissing, Stat
 

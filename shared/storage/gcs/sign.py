@@ -16,8 +16,8 @@ from google.auth import credentials as kinds
 from google.auth.transport.requests import Request
 
 from shared.domain.errors import ConfigError
-from shared.storage.gcs_calls import SCOPE, Calls, Connection, Turn
-from shared.storage.gcs_owner import blob_of
+from shared.storage.gcs.calls import SCOPE, Calls, Connection, Turn
+from shared.storage.gcs.owner import blob_of
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["disposition", "sign"]

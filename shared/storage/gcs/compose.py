@@ -12,8 +12,8 @@ from typing import Final
 from google.api_core.exceptions import PreconditionFailed
 
 from shared.domain.errors import ConfigError, Transient
-from shared.storage.gcs_calls import Calls, Connection, Turn
-from shared.storage.gcs_owner import CONTENT_TYPE, Stored, Token, look
+from shared.storage.gcs.calls import Calls, Connection, Turn
+from shared.storage.gcs.owner import CONTENT_TYPE, Stored, Token, look
 from shared.storage.names import bucket_and_object
 from shared.storage.ports import ObjectExists, ObjectMissing, Stat
 

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import NullValue
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shared.domain.clock import SECOND
-from shared.storage import firestore_layout as layout
+from shared.storage.firestore import layout
 from shared.storage.ports import Record
 
 __all__ = ["document_of", "record_of", "value_of"]
