@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ __all__ = [
     "utc_now",
 ]
 
+_making: Final = Lock()
 _CLOUD_BODY: Final = 32 * 2**20  # bytes of an HTTP/1 request at Cloud Run and functions, docs 2026-11
 
 
@@ -92,7 +94,7 @@ def compose(settings: Settings) -> App:
         documents=open_documents(settings.documents),
         objects=objects,
         bus=bus,
-        body_bytes=_CLOUD_BODY if settings.objects == "gcs" else None,
+        body_bytes=_CLOUD_BODY if urlsplit(settings.bus).scheme == "pubsub" else None,  # where events are pushed to us
         data_bucket=settings.data_bucket,
         work_bucket=settings.work_bucket,
         master_key=settings.master_key,
@@ -102,9 +104,14 @@ def compose(settings: Settings) -> App:
     )
 
 
-@cache
 def app() -> App:
-    """The process's own, made on first use."""
+    """The process's own, made on first use: once, however many threads come at the same moment."""
+    with _making:
+        return _made()
+
+
+@cache
+def _made() -> App:
     return compose(read_settings(clients=False))  # each target has judged its settings when it was loaded
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from shared.app import App
 from shared.domain.batch import Batch
-from shared.domain.clock import SECOND
+from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Transient
 from shared.domain.lease import LEASE, RENEW_AFTER, Lease
 from shared.domain.shard import Shard
@@ -20,6 +20,9 @@ from shared.storage.ports import ObjectMissing, Transaction
 __all__ = ["Held", "LeaseLost", "claim"]
 
 _PAUSE: Final = 15 * SECOND
+_CRASHED: Final = (
+    5 * MINUTE
+)  # the bus brings the message again by itself, and counts how often: `sweep` must not add more
 
 R = TypeVar("R", Batch, Shard)
 
@@ -140,6 +143,11 @@ def claim(
         log("lease_lost", severity="WARNING", **taken.log_context())
         held.settled = True
         throw_away_late(app, taken.id if isinstance(taken, Batch) else taken.batch)
+    except BaseException:
+        if not held.settled:
+            held.settled = True
+            held.release(pause=_CRASHED)
+        raise
     finally:
         if not held.settled:
             held.release()
