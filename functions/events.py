@@ -96,7 +96,7 @@ def _delivery(event: CloudEvent, target: str) -> Iterator[App]:
         try:
             application = app()
             if application.config.events is not None:
-                prove(application.config.events, target, request.headers.get("authorization"))
+                prove(application.config.events, target, request.headers)
             yield application
         except Unproved as error:
             log("event_refused", severity="ERROR", reason=str(error))

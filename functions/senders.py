@@ -5,13 +5,14 @@ the day that somebody gives that role away: signature and times, issuer, audienc
 address is verified. The library's `verify_oauth2_token` looks at the first three only, and at the audience if told to.
 
 Cloud Run, when it has checked a token itself, is reported to put SIGNATURE_REMOVED_BY_GOOGLE where the signature was.
-Such a token is read where the configuration says `behind_iam`, a mistake at a function that everybody may call.
+Such a token is read where the configuration says `behind_iam`, a mistake at a function that everybody may call. Where a
+caller brings two tokens, Cloud Run looks at X-Serverless-Authorization alone, and so do we.
 """
 
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shared.config import Events, Sender
 from shared.domain.errors import Transient
@@ -27,14 +28,19 @@ _LONGEST_TOKEN: Final = 8192
 _REMOVED: Final = ".SIGNATURE_REMOVED_BY_GOOGLE"
 
 
+class _Headers(Protocol):
+    def get(self, key: str, default: str, /) -> str: ...
+
+
 class Unproved(Exception):
     """The delivery is not from whom the configuration names; the message says why, and holds nothing of the token."""
 
 
-def prove(events: Events, target: str, authorization: str | None) -> None:
-    """Unproved unless this header is of the sender that `target` expects. Transient: Google's keys cannot be had."""
+def prove(events: Events, target: str, headers: _Headers) -> None:
+    """Unproved unless the request is of the sender that `target` expects. Transient: Google's keys cannot be had."""
     sender: Sender = getattr(events, target)
-    scheme, _, token = (authorization or "").strip().partition(" ")
+    platform, ours = (headers.get(name, "") for name in ("x-serverless-authorization", "authorization"))
+    scheme, _, token = (platform or ours).strip().partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN:
         raise Unproved("no bearer token")
     token = token.strip()

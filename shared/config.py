@@ -24,6 +24,7 @@ _ENVIRONMENT: Final = "os.environ/"
 Refuse = Callable[[str], str | None]
 
 _SECTIONS: Final = ("model_list", "offpeak")
+_SAFE: Final = r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])"  # what nobody on the way can change
 _PREFIX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
 
 
@@ -95,7 +96,7 @@ class Events(BaseModel, frozen=True):
     predictions: Sender
     dead_letter: Sender
     issuer: str = Field(default="https://accounts.google.com", min_length=1)
-    certificates: str = Field(default="https://www.googleapis.com/oauth2/v1/certs", pattern=r"^https?://")
+    certificates: str = Field(default="https://www.googleapis.com/oauth2/v1/certs", pattern=_SAFE)
     behind_iam: bool = False  # Cloud Run has checked the signature, and may have taken it off the token
 
 

@@ -14,7 +14,7 @@ from shared.domain.clock import SECOND
 
 __all__ = ["LEASE", "RENEW_AFTER", "Lease"]
 
-LEASE: Final = 30 * SECOND  # longer than any single call that a step makes (a provider gets 18 s)
+LEASE: Final = 30 * SECOND  # longer than a single request that a step makes: a provider gets 18 s, a store 20
 RENEW_AFTER: Final = 5 * SECOND  # a working step renews about this often
 
 

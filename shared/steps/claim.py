@@ -9,7 +9,7 @@ from uuid import uuid4
 from shared.app import App
 from shared.domain.batch import Batch
 from shared.domain.clock import MINUTE, SECOND
-from shared.domain.errors import Transient
+from shared.domain.errors import ConfigError, Transient
 from shared.domain.lease import LEASE, RENEW_AFTER, Lease
 from shared.domain.shard import Shard
 from shared.log import log
@@ -101,10 +101,40 @@ def claim(
 ) -> Iterator[Held[R] | None]:
     """Hold the record while the block runs; None where there is nothing to do, or another worker does it.
 
-    `change` is applied as the lease is taken. LeaseLost ends the block in silence. So does Transient (a full disk, a
-    store that does not answer), and `sweep` tries again: only if even that cannot be written, the message has to come
-    again. Any other exception gives the lease back and goes on.
+    `change` is applied as the lease is taken. LeaseLost ends the block in silence. So do Transient (a full disk, a
+    store that does not answer) and ConfigError (a grant that somebody took away), and `sweep` tries again: only if even
+    that cannot be written, the message has to come again. Any other exception gives the lease back and goes on.
     """
+    held = _taken(app, kind, id, wanted, change)
+    if held is None:
+        yield None
+        return
+    pause = 0
+    try:
+        try:
+            yield held
+        except ObjectMissing:
+            held.beat(at_once=True)  # deleted by those who took over, or really gone
+            raise
+    except (Transient, ConfigError) as trouble:
+        held.settled, pause = False, _PAUSE
+        severity = "CRITICAL" if isinstance(trouble, ConfigError) else "WARNING"
+        log("step_postponed", severity=severity, **held.record.log_context(), reason=str(trouble))
+    except LeaseLost:
+        log("lease_lost", severity="WARNING", **held.record.log_context())
+        held.settled = True
+        throw_away_late(app, held.record.id if isinstance(held.record, Batch) else held.record.batch)
+    except BaseException:
+        held.settled, pause = False, _CRASHED
+        raise
+    finally:
+        if not held.settled:
+            held.release(pause=pause)
+
+
+def _taken(
+    app: App, kind: type[R], id: str, wanted: Callable[[R], bool], change: Callable[[R], R] | None
+) -> Held[R] | None:
     worker = uuid4().hex
 
     def take(tx: Transaction) -> R | None:
@@ -125,29 +155,4 @@ def claim(
         return taken
 
     taken = app.documents.transact(take)
-    if taken is None:
-        yield None
-        return
-    held = Held(app, taken, worker, wanted)
-    try:
-        try:
-            yield held
-        except ObjectMissing:
-            held.beat(at_once=True)  # deleted by those who took over, or really gone
-            raise
-    except Transient as trouble:
-        held.settled = True
-        held.release(pause=_PAUSE)
-        log("step_postponed", severity="WARNING", **taken.log_context(), reason=str(trouble))
-    except LeaseLost:
-        log("lease_lost", severity="WARNING", **taken.log_context())
-        held.settled = True
-        throw_away_late(app, taken.id if isinstance(taken, Batch) else taken.batch)
-    except BaseException:
-        if not held.settled:
-            held.settled = True
-            held.release(pause=_CRASHED)
-        raise
-    finally:
-        if not held.settled:
-            held.release()
+    return None if taken is None else Held(app, taken, worker, wanted)

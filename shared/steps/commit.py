@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from shared.app import App
 from shared.domain.clock import SECOND
-from shared.domain.errors import Transient
+from shared.domain.errors import ConfigError, Transient
 from shared.domain.messages import Message, Outbox
 from shared.log import log
 from shared.storage.ports import Record, Transaction
@@ -76,5 +76,6 @@ def dispatch(app: App, owed: Sequence[Outbox]) -> None:
     try:
         app.bus.publish([row.message for row in owed])
         app.documents.transact(forget)
-    except Transient as error:
-        log("dispatch_postponed", severity="WARNING", messages=len(owed), reason=str(error))
+    except (Transient, ConfigError) as error:
+        severity = "CRITICAL" if isinstance(error, ConfigError) else "WARNING"
+        log("dispatch_postponed", severity=severity, messages=len(owed), reason=str(error))

@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.app import App
 from shared.domain.batch import Batch, BatchError, Counts, Status, advance
-from shared.domain.errors import Poison, Transient
+from shared.domain.errors import ConfigError, Poison, Transient
 from shared.domain.messages import Message
 from shared.domain.shard import Job, JobState, Shard, ShardStatus
 from shared.log import log
@@ -30,10 +30,13 @@ _GIVEN_UP: Final = Job(name="", state=JobState.FAILED, error=_ERROR)  # there is
 
 
 def record_dead(app: App, message: Message, reason: str) -> None:
-    """Give up what a dead message was about, unless it can be done after all. Transient: it cannot be said yet."""
+    """Give up what a dead message was about, unless it can be done after all.
+
+    Transient, and ConfigError where an operator has to mend something first: it cannot be said yet, so ask again.
+    """
     try:
         run(app, message)
-    except Transient:
+    except (Transient, ConfigError):
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it has happened at every delivery
         what = f"{reason}; at last {type(error).__name__}" if not isinstance(error, Poison) else reason

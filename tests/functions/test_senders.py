@@ -354,3 +354,15 @@ def test_behind_iam_a_signature_of_another_s_is_still_one(
 
     assert [push(api, each).status_code for each in (token, stranger.token(), unsigned("none"))] == [403] * 3
     assert steps.ran == []
+
+
+@pytest.mark.parametrize("behind_iam", [True, False])
+def test_of_two_tokens_the_one_counts_that_the_platform_has_looked_at(
+    guarded: Callable[[str], Api], steps: Steps, good: Key
+) -> None:
+    """Somebody else who may invoke the function proves himself in the one header, and forges the other."""
+    mine = good.token(email="somebody@p.iam.gserviceaccount.com")
+    body = {"message": {"data": b64({"step": "sweep"}), "messageId": "7"}, "subscription": "s"}
+    headers = {"x-serverless-authorization": f"Bearer {mine}", "authorization": f"Bearer {stripped(good.token())}"}
+    assert guarded("work").client.post("/", json=body, headers=headers).status_code == 403
+    assert steps.ran == []

@@ -63,6 +63,13 @@ def _gcs(_: Path) -> Iterator[Objects]:
         yield GcsObjects()
 
 
+@contextmanager
+def _bare_gcs(_: Path) -> Iterator[Objects]:
+    """Somebody else's imitation of Cloud Storage, with the least that an answer can say."""
+    with cloud_storage("data", "data2", "work", bare=True):
+        yield GcsObjects()
+
+
 def folder(request: pytest.FixtureRequest) -> Path:
     path: Path = request.getfixturevalue("tmp_path")
     return path
@@ -129,7 +136,11 @@ DOCUMENTS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Do
     "sqlite memory": lambda _: closing(SqliteDocuments("sqlite://")),
     "firestore": _firestore,
 }
-OBJECTS: dict[str, Callable[[Path], AbstractContextManager[Objects]]] = {"directory": _directory, "gcs": _gcs}
+OBJECTS: dict[str, Callable[[Path], AbstractContextManager[Objects]]] = {
+    "directory": _directory,
+    "gcs": _gcs,
+    "gcs, bare": _bare_gcs,
+}
 BUSES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Wire]]] = {
     "sqlite file": lambda request: _sqlite_wire(f"sqlite://{folder(request)}/bus.db"),
     "sqlite memory": lambda _: _sqlite_wire("sqlite://"),

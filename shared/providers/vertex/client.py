@@ -31,7 +31,7 @@ __all__ = ["LABEL", "VertexClient", "base_url"]
 
 LABEL: Final = "offpeak_job"  # beside displayName, since `labels.` is the documented filter
 
-_CALL: Final = 18.0  # seconds for one operation, all its pages and the token included: a step's lease is 45 s
+_CALL: Final = 18.0  # seconds for one operation, all its pages and the token included: a step's lease is 30 s
 _TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _LARGEST_ANSWER: Final = 4 * 2**20
 _PAGE: Final = 100

@@ -1,12 +1,13 @@
 """How Cloud Storage is asked: through one client, for about 20 seconds, and with its errors in our words.
 
-404 ObjectMissing, 412 ObjectExists. 408, 429, 5xx, silence and broken connections are tried again, and then Transient.
-Any other refusal, no credentials, or a bucket that is not there, is ConfigError: no delivery helps before an operator
-has, and the log says so at CRITICAL.
+404 ObjectMissing, 412 ObjectExists. 408, 409, 429, 5xx, silence and broken connections are tried again, and then
+Transient. Any other refusal, no credentials, or a bucket that is not there, is ConfigError: no delivery helps before an
+operator has, and the log says so at CRITICAL.
 """
 
 import os
 import random
+import re
 import threading
 import time
 import weakref
@@ -36,7 +37,8 @@ _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 _THREADS: Final = 64  # that may ask at once, each on a connection that is kept
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"  # the storage scopes alone cannot sign a URL
-_BUSY: Final = frozenset({408, 429})
+_BUSY: Final = frozenset({408, 409, 429})  # 409: another change of the same thing was under way
+_SECRET: Final = re.compile(r"\?\S*")  # of a URL: the id of an upload opens it, a signature the object
 _FOREIGN: Final = (
     answers.GoogleAPIError,
     requests.RequestException,
@@ -147,14 +149,18 @@ def translated(name: str, error: Exception) -> Exception:
         case answers.GoogleAPICallError(code=code) if code in _BUSY or ((code or 0) >= 500 and code != 501):
             known = Transient(f"{name}: Cloud Storage answers {error.code}")
         case answers.GoogleAPICallError():
-            known = ConfigError(f"{name}: Cloud Storage answers {error.code}: {str(error.message)[:300]}")
+            known = ConfigError(f"{name}: Cloud Storage answers {error.code}: {_without_secrets(error.message)}")
         case auth.GoogleAuthError() if error.retryable or isinstance(error, auth.TransportError):
             known = Transient(f"{name}: no answer from Google's token service")
         case _ if isinstance(error, _PASSING):
             known = Transient(f"{name}: {type(error).__name__}")
         case _:
-            known = ConfigError(f"{name}: {type(error).__name__}: {str(error)[:300]}")
+            known = ConfigError(f"{name}: {type(error).__name__}: {_without_secrets(error)}")
     return known
+
+
+def _without_secrets(words: object) -> str:
+    return _SECRET.sub("?…", str(words))[:300]
 
 
 def _connect(environment: Mapping[str, str]) -> Connection:

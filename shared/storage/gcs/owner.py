@@ -40,12 +40,14 @@ class Stored:
     @classmethod
     def read(cls, name: str, answer: Mapping[str, Any]) -> Self:
         """The same from an answer of the JSON API."""
-        updated = datetime.fromisoformat(answer["updated"])
-        return cls._of(name, int(answer["size"]), int(answer["generation"]), updated, answer.get("crc32c"))
+        updated = answer.get("updated")
+        when = None if updated is None else datetime.fromisoformat(updated)
+        return cls._of(name, int(answer["size"]), int(answer["generation"]), when, answer.get("crc32c"))
 
     @classmethod
-    def _of(cls, name: str, size: int, generation: int, updated: datetime, crc32c: str | None) -> Self:
-        stat = Stat(name=name, size=size, generation=generation, updated_at=(updated - _EPOCH) // _MILLISECOND)
+    def _of(cls, name: str, size: int, generation: int, updated: datetime | None, crc32c: str | None) -> Self:
+        at = 0 if updated is None else (updated - _EPOCH) // _MILLISECOND
+        stat = Stat(name=name, size=size, generation=generation, updated_at=at)
         return cls(stat=stat, crc32c=crc32c)
 
 

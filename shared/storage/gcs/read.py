@@ -7,6 +7,7 @@ on.
 
 import base64
 import io
+from collections.abc import Mapping
 from typing import BinaryIO, Final, cast
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from google.api_core.exceptions import RequestRangeNotSatisfiable
 
 from shared.domain.errors import Transient
 from shared.storage.gcs.calls import Calls, Connection, Turn
+from shared.storage.gcs.owner import look
 from shared.storage.names import bucket_and_object
 
 __all__ = ["open_stream"]
@@ -29,6 +31,14 @@ def open_stream(calls: Calls, name: str, offset: int) -> BinaryIO:
     stream = io.BufferedReader(_Download(calls, name, offset), _BUFFER)
     stream.peek(1)
     return cast("BinaryIO", stream)
+
+
+def _whole(said: Mapping[str, str], at: int) -> int | None:
+    """Bytes of the object that an answer is about, which begins with byte `at`."""
+    total = said.get("content-range", "").rpartition("/")[2]
+    if total.isdigit():
+        return int(total)
+    return at + int(said["content-length"]) if "content-length" in said else None
 
 
 class _Download(io.RawIOBase):
@@ -94,12 +104,14 @@ class _Download(io.RawIOBase):
         if self._at and not said.get("content-range", "").startswith(f"bytes {self._at}-"):
             response.close()
             raise Transient(f"{self._name}: asked for byte {self._at}, given {said.get('content-range')}")
-        generation = said.get("x-goog-generation")
-        if self._size and (generation is None or generation != self._generation):
+        generation, size = said.get("x-goog-generation"), _whole(said, self._at)
+        if generation is None or size is None:  # Cloud Storage says both; others may say them only where they are asked
+            stat = look(connection, turn, self._name).stat
+            generation, size = generation or str(stat.generation), stat.size if size is None else size
+        if self._size and generation != self._generation:
             response.close()
             raise Transient(f"{self._name}: goes on with generation {generation} after {self._generation}")
-        self._generation = generation
-        self._size = self._at + int(said["content-length"])
+        self._generation, self._size = generation, size
         self._hashes = said.get("x-goog-hash", "")
         return response
 

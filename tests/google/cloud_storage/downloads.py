@@ -57,6 +57,8 @@ class Downloads(Plumbing):
         start, end = part or (0, content.size)
         if part is not None:
             headers["content-range"] = f"bytes {start}-{end - 1}/{content.size}"
+        if self.service.bare:
+            headers = {name: value for name, value in headers.items() if not name.startswith(("x-goog-", "etag"))}
         self.head(200 if part is None else 206, headers, end - start)
         if self.command != "HEAD":
             self._send(content.damaged() if rule.get("do") == "damage" else content, start, end, rule)

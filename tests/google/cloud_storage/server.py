@@ -29,10 +29,11 @@ class CloudStorage(ThreadingHTTPServer):
         port: int = 0,
         events: Events | None = None,
         keys: Mapping[str, rsa.RSAPublicKey] | None = None,
+        bare: bool = False,
     ) -> None:
         super().__init__(("127.0.0.1", port), Api)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.service = Service(buckets, events or Events(), keys or {}, url=self.url)
+        self.service = Service(buckets, events or Events(), keys or {}, url=self.url, bare=bare)
         self._lock = threading.Lock()
         self._connections: set[Any] = set()
         self.connections = 0  # that were ever made

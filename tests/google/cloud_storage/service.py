@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -16,14 +16,26 @@ from tests.google.cloud_storage.uploads import Uploads
 __all__ = ["Service"]
 
 
+_BARE: Final = ("kind", "name", "bucket", "generation", "size")
+
+
 class Service:
     """Buckets, uploads that are under way, faults that wait for their turn, and the news of what was written."""
 
     def __init__(
-        self, buckets: Iterable[str], events: Events, keys: Mapping[str, rsa.RSAPublicKey], *, url: str
+        self,
+        buckets: Iterable[str],
+        events: Events,
+        keys: Mapping[str, rsa.RSAPublicKey],
+        *,
+        url: str,
+        bare: bool = False,
     ) -> None:
-        """`keys` are those of the service accounts whose signatures can be judged."""
-        self.url = url
+        """`keys` are those of the service accounts whose signatures can be judged.
+
+        `bare`: say as little as somebody else's imitation of Cloud Storage might.
+        """
+        self.url, self.bare = url, bare
         self.keys = dict(keys)
         self.events = events
         self.store = Store(on_commit=lambda written: events.announce(self.resource(written)))
@@ -36,7 +48,8 @@ class Service:
         self._lock = threading.Lock()
 
     def resource(self, object: Object) -> dict[str, Any]:
-        return resource(self.url, object)
+        said = resource(self.url, object)
+        return {name: said[name] for name in _BARE} if self.bare else said
 
     def count(self, call: str) -> None:
         with self._lock:
