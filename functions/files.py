@@ -21,7 +21,7 @@ from shared.domain.ids import new_file_id
 from shared.domain.layout import file_object
 from shared.log import log
 from shared.steps.files import arriving, delete_file, keep
-from shared.steps.native import native_rows
+from shared.steps.native import native_objects, native_rows
 from shared.storage.ports import ObjectMissing
 from shared.storage.queries import FILES, FILES_OF_OWNER, FILES_OF_OWNER_AND_PURPOSE, FILES_OF_PURPOSE
 
@@ -165,20 +165,27 @@ def _life(fields: dict[str, str]) -> int | None:
 def _stored(call: Call, file: File) -> Response:
     if call.request.method == "HEAD":
         return stream_answer((), length=call.app.objects.stat(file.object).size)
-    if file.bytes > _LARGEST_ANSWER:
-        url = call.app.objects.sign(file.object, seconds=_SIGNED_SECONDS, filename=file.filename)
-        if url is not None:
-            return redirect_answer(url)
+    if file.bytes > _LARGEST_ANSWER and (elsewhere := _signed(call, file.object, file)) is not None:
+        return elsewhere
     stream = call.app.objects.open(file.object)
     answer = stream_answer(_chunks(stream), length=file.bytes)
     answer.call_on_close(stream.close)  # also of an answer that nobody began to read
     return answer
 
 
+def _signed(call: Call, name: str, file: File) -> Response | None:
+    """Where the object can be read without us; None where this store has no such place."""
+    url = call.app.objects.sign(name, seconds=_SIGNED_SECONDS, filename=file.filename)
+    return None if url is None else redirect_answer(url)
+
+
 def _native(call: Call, file: File) -> Response:
-    rows = native_rows(call.app, file)
-    if rows is None:
+    names = native_objects(call.app, file)
+    if names is None:
         raise BadRequest("This file has no native rows: only output and error files of batches have.", param="format")
+    if len(names) == 1 and (elsewhere := _signed(call, names[0], file)) is not None:
+        return elsewhere
+    rows = native_rows(call.app, names)
     first = next(rows, b"")  # what is missing is found out before the answer has begun
     return stream_answer(_joined(first, rows))
 

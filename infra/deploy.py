@@ -3,8 +3,8 @@
    check the configuration ─▶ zip ─▶ APIs, Google's own accounts ─▶ secrets and their first values ─▶ everything else
 
 Needs gcloud and terraform, and an account that may do all this (`gcloud auth application-default login`). Again is an
-update: nothing is made twice, secrets keep their values. The Terraform state lies in a bucket of the project, and the
-folder that it is run in is .deploy/PROJECT-PREFIX.
+update: nothing is made twice, secrets keep their values, and what was once --set stays so until it is set otherwise.
+That and the Terraform state lie in a bucket of the project; the folder that it is run in is .deploy/PROJECT-PREFIX.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ __all__ = ["Deployment", "NotDeployed", "main"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _MODULE: Final = ROOT / "infra" / "gcp"
+_REGION: Final = "us-central1"
 _PLACE: Final = ROOT / ".deploy"
 # What has to be on before Terraform can switch on the rest, and before Google makes its own accounts in the project.
 _SERVICES: Final = (
@@ -32,6 +34,9 @@ _SERVICES: Final = (
 )  # fmt: skip
 _AGENTS: Final = ("aiplatform", "artifactregistry", "cloudfunctions", "eventarc", "firestore", "pubsub", "run",
                   "secretmanager")  # fmt: skip
+_FIRST: Final = ("google_secret_manager_secret.this", "google_logging_metric.count", "google_logging_metric.cost")
+_TRIES: Final = 3
+_PAUSE: Final = 60.0  # seconds: grants and metrics of a new project take minutes until they are seen everywhere
 _BACKEND: Final = 'terraform {{\n  backend "gcs" {{\n    bucket = "{bucket}"\n    prefix = "{prefix}"\n  }}\n}}\n'
 
 
@@ -59,6 +64,8 @@ class Deployment:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options, self._project = options, options.project
         self._folder = _PLACE / f"{options.project}-{options.prefix}"
+        self._variables = self._folder / "terraform.tfvars.json"
+        self._bucket = f"{options.project}-{options.prefix}-terraform"
         self._number = self._gcloud("projects", "describe", self._project, "--format=value(projectNumber)")
 
     def prepare(self) -> None:
@@ -70,6 +77,8 @@ class Deployment:
             self._gcloud("beta", "services", "identity", "create", service, "--project", self._project)
         self._gcloud("storage", "service-agent", "--project", self._project)
         self._folder.mkdir(parents=True, exist_ok=True)
+        for old in [*self._folder.glob("*.tf"), *self._folder.glob("modules")]:  # of an earlier version
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         shutil.copytree(_MODULE, self._folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests", ".terraform"))
         (self._folder / "source.zip").write_bytes(source_zip(ROOT))
         shutil.copyfile(self._options.config, self._folder / "offpeak.yaml")
@@ -78,35 +87,55 @@ class Deployment:
         self._terraform("init", "-input=false")
 
     def apply(self) -> None:
-        """The secrets before what reads them, and Eventarc's audience once it is known."""
+        """What others need first, the secrets' values, everything; and Eventarc's audience once it is known."""
+        chosen = self._chosen()
         known = self._outputs().get("predictions_uri", {}).get("value")
-        self._set(eventarc_audiences=[known] if known else [])
-        self._terraform("apply", *self._agreed(), "-target=google_secret_manager_secret.this")
+        self._write(chosen, eventarc_audiences=[known] if known else [])
+        self._terraform("apply", *self._agreed(), *(f"-target={each}" for each in _FIRST))
         for name, made in (("master-key", _master_key), ("key-pepper", _pepper)):
             self._first_value(f"{self._options.prefix}-{name}", made())
-        self._terraform("apply", *self._agreed())
+        self._patiently("apply", *self._agreed())
         uri = self._outputs()["predictions_uri"]["value"]
         if uri != known:  # the service has just got its address
-            self._set(eventarc_audiences=[uri])
-            self._terraform("apply", *self._agreed())
+            self._write(chosen, eventarc_audiences=[uri])
+            self._patiently("apply", *self._agreed())
 
     def tell(self) -> None:
-        outputs = self._outputs()
+        outputs, variables = self._outputs(), json.loads(self._variables.read_text(encoding="utf-8"))
         url, secret = outputs["url"]["value"], outputs["secrets"]["value"]["master_key"]
+        version = variables.get("secret_versions", {}).get("master_key", "1")
         print(
-            f"\nOffpeak is at {url}; its master key is the latest version of the secret {secret}:\n"
-            f'  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY="$(gcloud secrets versions access latest '
+            f"\nOffpeak is at {url}; its master key is version {version} of the secret {secret}:\n"
+            f'  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY="$(gcloud secrets versions access {version} '
             f'--secret {secret} --project {self._project})"\n'
             f'Try it, for some cents:\n  ./infra/dev smoke {url} "$OPENAI_API_KEY"'
         )
 
+    def _chosen(self) -> dict[str, Any]:
+        """What the operator has chosen, now and in earlier runs; kept beside the state."""
+        place, name = self._folder / "chosen.json", f"gs://{self._bucket}/chosen.json"
+        if not self._options.local_state:
+            place.unlink(missing_ok=True)
+            listed = self._gcloud("storage", "objects", "list", f"gs://{self._bucket}", "--format=value(name)")
+            if "chosen.json" in listed.split():
+                self._gcloud("storage", "cp", name, str(place))
+        chosen: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+        given = dict(self._options.set)
+        if self._options.region is not None:
+            given["region"] = self._options.region
+        chosen = {"region": _REGION, **chosen, **given}
+        place.write_text(json.dumps(chosen, indent=2), encoding="utf-8")
+        if not self._options.local_state:
+            self._gcloud("storage", "cp", str(place), name)
+        return chosen
+
     def _state_bucket(self) -> None:
-        bucket = f"{self._project}-{self._options.prefix}-terraform"
+        bucket = self._bucket
         found = self._gcloud("storage", "buckets", "list", f"--filter=name={bucket}", "--format=value(name)",
                              "--project", self._project)  # fmt: skip
         if not found:
             self._gcloud("storage", "buckets", "create", f"gs://{bucket}", "--project", self._project,
-                         f"--location={self._options.region}", "--uniform-bucket-level-access",
+                         f"--location={self._options.region or _REGION}", "--uniform-bucket-level-access",
                          "--public-access-prevention")  # fmt: skip
             self._gcloud("storage", "buckets", "update", f"gs://{bucket}", "--versioning")
         backend = _BACKEND.format(bucket=bucket, prefix=self._options.prefix)
@@ -118,29 +147,41 @@ class Deployment:
         if not self._gcloud("secrets", "versions", "list", secret, "--limit=1", "--format=value(name)", *at):
             self._gcloud("secrets", "versions", "add", secret, "--data-file=-", *at, given=value)
 
-    def _set(self, **more: Any) -> None:
+    def _write(self, chosen: dict[str, Any], **more: Any) -> None:
         values = {
-            "access": "public",
+            "access": "load_balancer" if chosen.get("domain") else "public",
             "config": "offpeak.yaml",
             "prefix": self._options.prefix,
             "project_id": self._project,
             "project_number": self._number,
-            "region": self._options.region,
             "source_zip": "source.zip",
             **more,
-            **dict(self._options.set),
+            **chosen,
         }
-        (self._folder / "terraform.tfvars.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
+        self._variables.write_text(json.dumps(values, indent=2), encoding="utf-8")
 
     def _outputs(self) -> dict[str, Any]:
         told = subprocess.run(
             ["terraform", "output", "-json"], cwd=self._folder, capture_output=True, text=True, check=False
         )
-        found: dict[str, Any] = json.loads(told.stdout) if told.returncode == 0 else {}
+        if told.returncode:
+            raise NotDeployed(f"terraform output failed: {told.stderr.strip()[-500:]}")
+        found: dict[str, Any] = json.loads(told.stdout)
         return found
 
     def _agreed(self) -> list[str]:
         return ["-auto-approve", "-input=false"] if self._options.yes else []
+
+    def _patiently(self, *arguments: str) -> None:
+        for _ in range(_TRIES - 1):
+            try:
+                self._terraform(*arguments)
+            except NotDeployed:
+                print(f"\nThat may be a grant or a metric that is not seen yet: again in {_PAUSE:.0f} s", flush=True)
+                time.sleep(_PAUSE)
+            else:
+                return
+        self._terraform(*arguments)
 
     def _terraform(self, *arguments: str) -> None:
         if subprocess.call(["terraform", *arguments], cwd=self._folder):
@@ -189,7 +230,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("project", metavar="PROJECT", help="id of the project")
     parser.add_argument("--config", type=Path, required=True, help="YAML file with LiteLLM's model_list")
-    parser.add_argument("--region", default="us-central1")
+    parser.add_argument("--region", help=f"the first time; else {_REGION}")
     parser.add_argument("--prefix", default="offpeak", help="what every name begins with")
     parser.add_argument(
         "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE",

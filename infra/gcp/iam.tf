@@ -119,14 +119,35 @@ resource "google_project_iam_member" "documents" {
   }
 }
 
-# Jobs have no other place for a grant than their project. `api` never calls a provider.
+# Jobs have no other place for a grant than their project. `api` never calls a provider; `predictions` looks at jobs, and
+# cancels those that nobody wants any more, but makes none.
+resource "google_project_iam_custom_role" "job_reader" {
+  for_each = local.vertex_projects
+
+  project     = each.key
+  role_id     = "${replace(var.prefix, "-", "_")}_job_reader"
+  title       = "Offpeak: looks at batch prediction jobs"
+  description = "For the function that hears of predictions."
+  permissions = ["aiplatform.batchPredictionJobs.cancel", "aiplatform.batchPredictionJobs.get"]
+
+  depends_on = [google_project_service.this]
+}
+
+locals {
+  vertex_roles = {
+    for target in ["dead_letter", "predictions", "work"] : target => {
+      for id in keys(local.vertex_projects) : id => target == "predictions" ? "projects/${id}/roles/${google_project_iam_custom_role.job_reader[id].role_id}" : "roles/aiplatform.user"
+    }
+  }
+}
+
 resource "google_project_iam_member" "vertex" {
   for_each = {
     for pair in setproduct(["dead_letter", "predictions", "work"], keys(local.vertex_projects)) : join("/", pair) => { target = pair[0], project = pair[1] }
   }
 
   project = each.value.project
-  role    = "roles/aiplatform.user"
+  role    = local.vertex_roles[each.value.target][each.value.project]
   member  = local.members[each.value.target]
 
   depends_on = [google_project_service.this]

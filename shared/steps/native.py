@@ -9,20 +9,21 @@ from shared.lines.read import chunks_of
 from shared.steps.finish import shards_of
 from shared.storage.ports import ObjectMissing
 
-__all__ = ["native_rows"]
+__all__ = ["native_objects", "native_rows"]
 
 
-def native_rows(app: App, file: File) -> Iterator[bytes] | None:
+def native_objects(app: App, file: File) -> list[str] | None:
     """All predictions of the batch whose output or error file this is, shard by shard; None where there are none."""
     batch = app.documents.get(Batch, file.batch) if file.batch is not None else None
     if batch is None:
         return None
     results = [shard.result for shard in shards_of(app, batch) if shard.result is not None]
     names = [name for result in results for name in result.predictions]
-    return _read(app, names) if names else None
+    return names or None
 
 
-def _read(app: App, names: list[str]) -> Iterator[bytes]:
+def native_rows(app: App, names: list[str]) -> Iterator[bytes]:
+    """Their rows, one object after the other; one that is gone is passed over."""
     for name in names:
         try:
             stream = app.objects.open(name)

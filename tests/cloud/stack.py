@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,8 @@ from tests.cloud.courier import Courier
 __all__ = ["KEY", "TARGETS", "Cloud"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-TARGETS: Final = {"api": 32, "work": 8, "predictions": 4, "dead_letter": 2}  # threads
+# Threads; of `work`, whose instances have one each, processes.
+TARGETS: Final = {"api": 32, "work": 4, "predictions": 4, "dead_letter": 2}
 KEY: Final = "sk-the-key-of-the-cloud"
 MODELS: Final = ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-embedding-001")
 _START: Final = 60.0
@@ -116,6 +117,7 @@ class Cloud:
         self._stopping = threading.Event()
         self._clock = threading.Thread(target=self._sweep)
         self.processes: dict[str, Process] = {}
+        self._documents: Documents | None = None
 
     def __enter__(self) -> Self:
         self.courier.__enter__()
@@ -135,7 +137,7 @@ class Cloud:
             own = {"OFFPEAK_MASTER_KEY": KEY} if target == "api" else {}  # the others must do without
             port = self.urls[target].rpartition(":")[2]
             command = ("--source", "functions/main.py", "--target", target, "--host", "127.0.0.1", "--port", port)
-            size = {"THREADS": str(threads), "WORKERS": "1"}
+            size = {"THREADS": "1", "WORKERS": str(threads)} if target == "work" else {"THREADS": str(threads)}
             self._run(target, environment | own | size, "-m", "functions_framework", *command)
         self._subscribe()
         for url in [f"{self.standin}/-/ready", *self.urls.values()]:
@@ -184,6 +186,13 @@ class Cloud:
             return objects
 
         return emulated(connected, self.google)
+
+    def documents_open(self, batches: Iterable[str]) -> list[str]:
+        """Those of these batches that have not ended, asked of the documents: no function need be alive."""
+        if self._documents is None:
+            self._documents = self.documents()
+        found = [self._documents.get(Batch, id) for id in batches]
+        return [batch.id for batch in found if batch is not None and not batch.terminal]
 
     def jobs(self) -> list[dict[str, Any]]:
         """Every job that the provider has ever made."""

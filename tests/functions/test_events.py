@@ -422,3 +422,15 @@ def test_without_a_trace_of_its_own_a_message_has_that_of_its_delivery(
     target("work").client.post("/", json=body, headers={"traceparent": PARENT})
 
     assert steps.traces == [PARENT]
+
+
+def test_a_dead_message_waits_for_an_operator(target: Callable[[str], Api], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody took a grant away: that is no reason to give anything up."""
+
+    def refused(*_: object) -> None:
+        raise ConfigError("Cloud Storage answers 403")
+
+    api = target("dead_letter")
+    monkeypatch.setattr("shared.steps.dead.run", refused)
+
+    assert publish(api, {"step": "prepare", "batch": BATCH}).status_code == 500

@@ -102,9 +102,17 @@ def test_a_project_gets_everything_and_an_update_changes_no_secret(
     assert variables["eventarc_audiences"] == [state["outputs"]["predictions_uri"]["value"]]
     assert {resource["type"] for resource in state["resources"]} >= {"google_cloudfunctions2_function"}
 
-    assert deployed("--set", 'functions={"work": {"max_instances": 7}}') == 0
+    assert "versions access 1 --secret offpeak-master-key" in said
+
+    (folder / "old.tf").write_text("this is not Terraform any more {")  # left by a version before this one
+    more = ("--set", 'functions={"work": {"max_instances": 7}}', "--set", "domain=batch.example.com")
+    assert deployed(*more, "--region", "europe-west4") == 0
+    assert deployed() == 0
+    variables = json.loads((folder / "terraform.tfvars.json").read_text())
+    assert variables["functions"] == {"work": {"max_instances": 7}}
+    assert (variables["region"], variables["domain"]) == ("europe-west4", "batch.example.com")
+    assert variables["access"] == "load_balancer"
     assert len(gcloud.asked("secrets", "versions", "add")) == 2
-    assert json.loads((folder / "terraform.tfvars.json").read_text())["functions"] == {"work": {"max_instances": 7}}
 
 
 @pytest.mark.parametrize(
@@ -134,12 +142,32 @@ def test_what_fails_is_said_in_a_sentence(
     assert gcloud.asked("secrets", "versions", "add") == []
 
 
+def test_what_is_not_seen_yet_is_waited_for(
+    deployed: Callable[..., int], gcloud: Gcloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grant or a metric of a new project, for some minutes."""
+    really, tries = deploy.Deployment._terraform, []
+
+    def failing(self: deploy.Deployment, *words: str) -> None:
+        if words[0] == "apply" and not any(word.startswith("-target") for word in words):
+            tries.append(words)
+            if len(tries) == 1:
+                raise deploy.NotDeployed("no such metric")
+        really(self, *words)
+
+    monkeypatch.setattr(deploy, "_PAUSE", 0.0)
+    monkeypatch.setattr(deploy.Deployment, "_terraform", failing)
+
+    assert deployed() == 0
+    assert len(tries) == 3
+
+
 def test_the_state_lies_in_a_bucket_of_the_project(
     deployed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Terraform is not run here: it would ask Cloud Storage."""
     monkeypatch.setattr(deploy.Deployment, "_terraform", lambda *_: None)
-    monkeypatch.setattr(deploy.Deployment, "apply", lambda _: None)
+    monkeypatch.setattr(deploy.Deployment, "_outputs", lambda _: {"predictions_uri": {"value": "https://p"}})
     monkeypatch.setattr(deploy.Deployment, "tell", lambda _: None)
     monkeypatch.setattr(sys, "argv", ["deploy", "my-project", "--config", str(tmp_path / "mine.yaml")])
 
@@ -149,3 +177,5 @@ def test_the_state_lies_in_a_bucket_of_the_project(
     assert {"--uniform-bucket-level-access", "--public-access-prevention"} <= set(made["words"])
     backend = (tmp_path / "deploy" / "my-project-offpeak" / "backend_override.tf").read_text()
     assert 'bucket = "my-project-offpeak-terraform"' in backend
+    kept = [each["words"][3] for each in gcloud.asked("storage", "cp")]
+    assert kept == ["gs://my-project-offpeak-terraform/chosen.json"], "what was chosen outlives this machine"

@@ -8,7 +8,7 @@ import pytest
 from shared.config import Config
 from shared.domain.access import Caller
 from shared.domain.batch import Status
-from shared.domain.errors import StorageFull, Transient
+from shared.domain.errors import ConfigError, StorageFull, Transient
 from shared.domain.messages import Message
 from shared.providers.base import Provider
 from shared.steps.cancel import request_cancel
@@ -188,3 +188,43 @@ def test_lines_of_a_group_that_the_caller_may_not_use_name_no_model(world: World
     batch = create(world.app, caller, request, body_hash="h", idempotency_key=None, retried=False)
     world.settle(batch.id)
     assert [(error.line, error.code) for error in world.batch(batch.id).errors] == [(2, "model_not_found")]
+
+
+@pytest.mark.parametrize("trouble", [Transient("busy"), ConfigError("403")])
+def test_a_bus_that_takes_nothing_fails_no_request(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """The batch is there, and the sweep sends what is owed."""
+
+    def refuse(*_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(world.bus, "publish", refuse)
+    batch = world.start([chat("a")])
+    monkeypatch.undo()
+    world.settle(batch.id)
+
+    assert world.batch(batch.id).status is Status.COMPLETED
+
+
+def test_a_grant_that_is_gone_for_a_while_costs_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No delivery is spent on it, and no dead letter gives anything up."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConfigError("Cloud Storage answers 403")
+
+    batch = world.start([chat("a")])
+    monkeypatch.setattr(world.objects, "open", refuse)
+    for _ in range(30):
+        world.pump()
+        world.clock += 60_000
+        world.sweep()
+    assert world.batch(batch.id).status is Status.VALIDATING
+    assert world.bus.queue.dead() == 0
+    monkeypatch.setattr("shared.steps.dead.run", refuse)
+    with pytest.raises(ConfigError):
+        record_dead(world.app, Message(step="prepare", batch=batch.id), "given up")
+    monkeypatch.undo()
+    world.settle(batch.id)
+
+    assert world.batch(batch.id).status is Status.COMPLETED

@@ -15,7 +15,7 @@ from shared.domain.errors import Conflict
 from shared.domain.files import File
 from shared.steps.cancel import request_cancel
 from shared.steps.files import delete_file
-from shared.steps.native import native_rows
+from shared.steps.native import native_objects, native_rows
 from tests.steps.checker import check_at_rest, check_nothing_left
 from tests.steps.world import EMBED, World, chat, embed
 
@@ -328,9 +328,9 @@ def test_the_provider_s_own_rows_can_be_read(world: World) -> None:
     world.settle(batch.id)
     file = world.documents.get(File, world.batch(batch.id).output_file_id or "")
     assert file is not None
-    rows = native_rows(world.app, file)
-    assert rows is not None
-    keys = {json.loads(row)["key"] for row in b"".join(rows).splitlines()}
+    names = native_objects(world.app, file)
+    assert names is not None
+    keys = {json.loads(row)["key"] for row in b"".join(native_rows(world.app, names)).splitlines()}
     assert keys == {"r-000001", "r-000002"}
 
 

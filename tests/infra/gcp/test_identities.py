@@ -70,7 +70,7 @@ def test_each_account_has_what_it_needs_and_no_more() -> None:
         ("storage.objectViewer", WORK, under(WORK, "out/")),
     }
     assert rights(found, account("predictions")) == EVERYBODY | {
-        ("aiplatform.user", PROJECT, ""),
+        (f"projects/{PROJECT}/roles/offpeak_job_reader", PROJECT, ""),
         ("storage.legacyBucketReader", WORK, ""),
     }
     assert rights(found, account("work")) == RUNNERS
@@ -185,7 +185,7 @@ def test_other_projects_are_let_into_the_work_bucket_only() -> None:
     for _, grant in found.grants():
         if grant["role"] == "roles/aiplatform.user":
             granted[grant["project"]] |= set(grant["members"])
-    callers = {account(name, "off-peak") for name in ("dead-letter", "predictions", "work")}
+    callers = {account(name, "off-peak") for name in ("dead-letter", "work")}
     assert granted == {PROJECT: callers, "models-prod": callers}
 
 
