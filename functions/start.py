@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from flask import Flask, Response
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from functions.answers import as_api_error, error_answer, identified
 from shared.app import configuration
@@ -27,8 +28,9 @@ def start(server: Flask) -> None:
         log("start_refused", severity="CRITICAL", reason=str(error))
         raise SystemExit(str(error)) from None
     # The framework's own pages are HTML, and the one for what is no event repeats all headers, the key included.
-    server.register_error_handler(Exception, _envelope)
-    server.register_error_handler(500, _envelope)
+    envelope = _no_event if os.environ.get("FUNCTION_TARGET") in EVENT_TARGETS else _envelope
+    server.register_error_handler(Exception, envelope)
+    server.register_error_handler(500, envelope)
 
 
 def _check() -> None:
@@ -45,6 +47,14 @@ def _check() -> None:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"OFFPEAK_CONFIG: cannot read {settings.config}: {error}") from error
         configuration(text, name=settings.config)
+
+
+def _no_event(error: Exception) -> Response:
+    """Of a target for events: what our code raises is HTTP's; all else is the framework's, about what is no event."""
+    if isinstance(error, HTTPException) and not isinstance(error, BadRequest):
+        return _envelope(error)
+    log("event_malformed", severity="ERROR", reason=f"the framework cannot read it: {type(error).__name__}")
+    return _envelope(BadRequest())
 
 
 def _envelope(error: Exception) -> Response:

@@ -10,7 +10,7 @@ from shared.app import App
 from shared.domain import layout
 from shared.domain.batch import Batch, BatchError, Counts
 from shared.domain.clock import MINUTE, SECOND
-from shared.domain.errors import Transient
+from shared.domain.errors import ConfigError, Transient
 from shared.domain.shard import Job, JobState, Shard, ShardStatus, move_to
 from shared.log import log
 from shared.providers.base import JobMissing, Refused
@@ -54,6 +54,14 @@ def check(app: App, shard_id: str) -> None:
             _wait(app, shard, str(trouble))
             return
         job = last
+    try:
+        _follow(app, shard, batch, job)
+    except (Transient, ConfigError) as trouble:  # a store in trouble, or a grant that is gone: no delivery is spent
+        _wait(app, shard, str(trouble))
+
+
+def _follow(app: App, shard: Shard, batch: Batch, job: Job) -> None:
+    """What follows from the job as it was read just now."""
     if _too_early(app, shard, job):
         _look_again(app, shard, job)
     elif job.state.terminal or overdue(batch, app.now()):

@@ -191,6 +191,13 @@ def test_another_type_of_event_is_acknowledged_without_effect(
         ({"content-type": "application/json"}, b'{"context": {"eventType": "x", "eventId": "1"}, "data": {}}'),
         ({}, b""),
         ({"ce-id": "1", "ce-type": PUBLISHED}, b"{}"),
+        ({"content-type": "application/json"}, b"[1, 2]"),
+        ({"content-type": "application/json"}, b'"text"'),
+        ({"content-type": "application/json"}, b'{"context": "x", "data": {}}'),
+        ({"content-type": "application/json"}, b'{"message": {"messageId": "7"}, "subscription": "s"}'),
+        ({"content-type": "application/json"}, b"\xff\xfe"),
+        ({"content-type": "application/cloudevents+json"}, b'{"id": "7"}'),
+        ({"content-type": "application/cloudevents+json"}, b"\xff"),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -201,11 +208,13 @@ def test_what_is_no_event_is_refused_and_echoed_nowhere(
     """The framework's own page repeats all headers, the token of the push included."""
     answer = target(name).client.post("/", data=data, headers={**headers, "authorization": f"Bearer {SECRET}"})
 
-    assert answer.status_code in {400, 415, 500}
+    assert answer.status_code in {400, 415}
     assert SECRET not in answer.text
     envelope(answer.data)
     assert (steps.ran, steps.dead) == ([], [])
-    assert SECRET not in str(facts())
+    said = facts()
+    assert "event_malformed" in [fact["message"] for fact in said] or answer.status_code == 415
+    assert SECRET not in str(said)
 
 
 def test_what_may_pass_is_asked_for_again_quietly(target: Callable[[str], Api], steps: Steps, facts: Facts) -> None:
