@@ -66,8 +66,10 @@ class Job:
     completed: int | None = None  # live counts of rows, where the provider tells
     failed: int | None = None
     output: str | None = None  # gs:// directory that holds the predictions
+    files: tuple[str, ...] = ()  # where the provider keeps them instead: its own names for them
     error: BatchError | None = None
     retryable: bool = False  # of a failure: the same job may well succeed if it is run again
+    crowded: bool = False  # of such a failure: there was no room for it yet, however often we ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
@@ -10,6 +10,7 @@ from shared.domain.batch import BatchError
 from shared.domain.errors import Transient
 from shared.domain.shard import Job
 from shared.domain.usage import Tokens
+from shared.storage.ports import Objects
 
 __all__ = [
     "Answer",
@@ -17,10 +18,12 @@ __all__ = [
     "Codec",
     "Encoded",
     "Entry",
+    "Hold",
     "JobMissing",
     "JobRequest",
     "Limits",
     "Media",
+    "NeverRan",
     "Provider",
     "ProviderRow",
     "Refused",
@@ -55,6 +58,7 @@ class Encoded(msgspec.Struct, gc=False):
     hints: dict[str, Any] | None = None  # goes into the line's Entry
     shape: dict[str, str] | None = None
     """Path to JSON type of free-form parts, where rows of one job must agree; rows that do not go to other shards."""
+    inputs: int = 1  # in the sense of `Limits.inputs`
 
 
 class ProviderRow(msgspec.Struct, gc=False):
@@ -66,6 +70,13 @@ class ProviderRow(msgspec.Struct, gc=False):
     content: Any  # the codec's own; goes back into `answer`
 
 
+class NeverRan(msgspec.Struct, gc=False):
+    """What a provider says of a line that it did not run."""
+
+    code: str
+    message: str
+
+
 class Answer(msgspec.Struct, gc=False):
     """What a line gets: an OpenAI response body, or an error body with its status."""
 
@@ -74,6 +85,7 @@ class Answer(msgspec.Struct, gc=False):
     request_id: str
     tokens: Tokens | None = None  # None: nothing was used, or, of a good answer, nobody said what
     day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
+    never_ran: NeverRan | None = None  # if so, this is all there is to say
 
 
 class Codec(Protocol):
@@ -100,15 +112,31 @@ class Limits:
 
     rows: int
     bytes: int
+    inputs: int | None = None  # where a provider counts what is inside the rows, too
+
+
+class Hold(Protocol):
+    """What a step holds on to while a provider takes its time: its lease."""
+
+    def beat(self, *, at_once: bool = False) -> None:
+        """To be called at least every few seconds. Raises where the work is no longer ours; let that pass."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job to create. `label` is our own name for it, unique to the attempt."""
+    """A job to create. `label` is our own name for it, unique to the attempt.
+
+    A provider that reads our bucket is told `source` and `output`; one that wants the rows sent reads them by `open`.
+    """
 
     label: str
+    endpoint: str  # such as /v1/embeddings
     source: str  # gs:// object of encoded rows
     output: str  # gs:// prefix, ended by a slash
+    size: Callable[[], int]  # bytes of the encoded rows
+    open: Callable[[], BinaryIO]  # the encoded rows, from the first
+    hold: Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +175,7 @@ class Client(Protocol):
     """I/O with the provider. Raises Refused, JobMissing, and Transient for whatever may pass (429, 5xx, silence)."""
 
     def create_job(self, request: JobRequest) -> Job: ...
-    def find_job(self, label: str) -> Job | None: ...
+    def find_job(self, label: str, *, since: int = 0) -> Job | None: ...  # none was made before, in milliseconds
     def get_job(self, name: str) -> Job: ...
     def cancel_job(self, name: str) -> None: ...  # asynchronous, best effort; a finished job is no error
 
@@ -161,5 +189,9 @@ class Provider:
     codec: Callable[[str], Codec | None]  # by endpoint, such as /v1/embeddings; None: not offered
     codec_named: Callable[[str], Codec]  # by `Codec.name`, as a shard remembers it
     predictions: Callable[[Job, Iterable[str]], list[str]]  # of the objects in its output, those with final rows
+    fetch: Callable[[Job, Objects, str, Hold], None] | None = None
+    """Copies what the job left with the provider (`Job.files`) into objects under the output prefix, each written once
+    and whole; again is the same as once. Transient where it cannot be had now. None: the provider writes there itself.
+    """
     price_model: str  # what the price book calls the model
     location: str  # what a regional uplift depends on

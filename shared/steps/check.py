@@ -77,7 +77,10 @@ def _cancel_due(shard: Shard, now: int) -> bool:
 def _too_early(app: App, shard: Shard, job: Job) -> bool:
     """Whether a job says that it succeeded, and its predictions are not to be seen yet."""
     since = shard.empty_since or app.now()
-    return job.state is JobState.SUCCEEDED and app.now() - since < _VISIBLE and not _predictions(app, shard, job)
+    if job.state is not JobState.SUCCEEDED or app.now() - since >= _VISIBLE:
+        return False
+    copied = app.provider(shard.deployment).fetch is not None  # then there is nothing to see before `collect`
+    return not copied and not _left_rows(app, shard, job)
 
 
 def _look_again(app: App, seen: Shard, job: Job) -> None:
@@ -97,8 +100,8 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
         and job.retryable
         and batch.ending is None
         and not batch.terminal
-        and seen.attempt < _MOST_ATTEMPTS
-        and not _predictions(app, seen, job)
+        and (job.crowded or seen.attempt < _MOST_ATTEMPTS)
+        and not _left_rows(app, seen, job)
     )
 
     def body(turn: Turn) -> Shard | None:
@@ -116,10 +119,11 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
                     gone=0,
                     empty_since=None,
                     job=None,
-                    due_at=turn.now + LOOK_AGAIN,
+                    due_at=turn.now + (_room_after(seen.attempt) if job.crowded else LOOK_AGAIN),
                 )
             )
-            turn.send("submit", shard=shard.id)
+            if not job.crowded:
+                turn.send("submit", shard=shard.id)
         else:
             end(turn, shard, job)
         return shard
@@ -129,9 +133,18 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
         log("job_ended", **seen.log_context(), state=str(job.state), error=error, again=again)
 
 
-def _predictions(app: App, shard: Shard, job: Job) -> list[str]:
+def _room_after(attempts: int) -> int:
+    """How long to leave a crowded provider alone: 1 min, 2, 4 … up to half an hour."""
+    return min(30, 1 << min(attempts - 1, 5)) * MINUTE
+
+
+def _left_rows(app: App, shard: Shard, job: Job) -> bool:
+    """Whether the job left anything to collect."""
+    provider = app.provider(shard.deployment)
+    if provider.fetch is not None:
+        return bool(job.files)
     output = layout.shard_output(app.work_bucket, shard.batch, shard.number, shard.attempt)
-    return app.provider(shard.deployment).predictions(job, (stat.name for stat in app.objects.list(output)))
+    return bool(provider.predictions(job, (stat.name for stat in app.objects.list(output))))
 
 
 def _still_running(app: App, seen: Shard, job: Job) -> None:

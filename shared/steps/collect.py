@@ -12,12 +12,14 @@ from shared.app import App, Unconfigured
 from shared.domain import layout
 from shared.domain.batch import Batch, Counts, Ending, Rows
 from shared.domain.cost import LedgerEntry
+from shared.domain.errors import Transient
 from shared.domain.shard import JobState, Result, Shard, ShardStatus, move_to
 from shared.lines.read import chunks_of, lines_of
 from shared.lines.rows import answered, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
-from shared.providers.base import Answer, Codec, Entry, ProviderRow
+from shared.providers.base import Answer, Codec, Entry, NeverRan, ProviderRow
+from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.finish import finalizing
@@ -31,6 +33,7 @@ _BEAT: Final = 1024  # rows between two looks at the clock
 _LONGEST_ROW: Final = 64 * 2**20  # a provider is not trusted either: what is longer is nobody's row
 _HEAP: Final = 32 * 2**20  # of rows that are pieces of lines, about this much is held at once
 
+_STOPPED: Final = frozenset({Ending.CANCELLED.value, Ending.EXPIRED.value})
 _WHY: Final = {
     Ending.CANCELLED: "This request was not executed because the batch was cancelled.",
     Ending.EXPIRED: "This request could not be executed before the completion window expired.",
@@ -66,7 +69,7 @@ class _Work:
 
     def __init__(self, app: App, held: Held[Shard], batch: Batch, *, answers: bool = True) -> None:
         shard = held.record
-        self._app, self._held, self._shard = app, held, shard
+        self._app, self._held, self._shard, self._batch = app, held, shard, batch
         self._provider = app.provider(shard.deployment) if answers else None
         self._codec = self._provider.codec_named(shard.codec) if self._provider else None
         self._index = Index(app.objects, shard.index)
@@ -100,6 +103,13 @@ class _Work:
         if self._provider is None or shard.job is None or not shard.job.name:
             return []
         output = layout.shard_output(self._app.work_bucket, shard.batch, shard.number, shard.attempt)
+        if self._provider.fetch is not None:
+            try:
+                self._provider.fetch(shard.job, self._app.objects, output, self._held)
+            except Transient as trouble:
+                if not overdue(self._batch, self._app.now()):
+                    raise
+                log("results_given_up", severity="ERROR", **shard.log_context(), reason=str(trouble))
         return self._provider.predictions(shard.job, (stat.name for stat in self._app.objects.list(output)))
 
     def _read(self, codec: Codec, predictions: list[str]) -> None:
@@ -167,8 +177,21 @@ class _Work:
             self._strange += 1
             return
         answer = codec.answer(rows, entry)
+        if answer.never_ran is not None:
+            self._refused(position, entry, answer.never_ran)
+            return
         self._index.finish(position)
         self._write(entry, answer)
+
+    def _refused(self, position: int, entry: Entry, said: NeverRan) -> None:
+        """That a line was stopped with its job is said below, in the words of its batch: it may have been cancelled."""
+        if said.code in _STOPPED:
+            return
+        self._index.finish(position)
+        self._errors.add(
+            unanswered(self._row_prefix, entry.ordinal, entry.custom_id, code=said.code, message=said.message)
+        )
+        self._failed += 1
 
     def _write(self, entry: Entry, answer: Answer) -> None:
         line = answered(self._row_prefix, entry.ordinal, entry.custom_id, answer)

@@ -54,12 +54,14 @@ class _Lane:
     shape: dict[str, str]
     line_count: int = 0
     row_count: int = 0
+    input_count: int = 0
 
     def full(self, more: Encoded) -> bool:
         limits = self.route.limits
         return (
             self.row_count + more.count > (limits.rows if self.row_count == self.line_count else _FANNED_ROWS)
             or self.rows.size + len(more.rows) > limits.bytes
+            or (limits.inputs is not None and self.input_count + more.inputs > limits.inputs)
             or self.index.size > _INDEX_BYTES
         )
 
@@ -101,6 +103,7 @@ class Splitter:
         )
         lane.line_count += 1
         lane.row_count += encoded.count
+        lane.input_count += encoded.inputs
 
     def close(self) -> list[Shard]:
         """Write what is left. The shards, waiting to be submitted."""

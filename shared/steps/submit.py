@@ -6,6 +6,7 @@ claim, tries + 1 ──► look for our label (from the second try on) ──►
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from shared.app import App
@@ -50,7 +51,7 @@ def submit(app: App, shard_id: str) -> None:
             else:
                 held.fresh()
                 asked = True
-                job = client.create_job(_request(app, shard))
+                job = client.create_job(_request(app, held, batch))
         except Refused as refusal:
             if refusal.settled or shard.troubles >= _MOST_TROUBLES:
                 _end(app, held, refusal.error)
@@ -76,7 +77,7 @@ def _made_before(client: Client, shard: Shard) -> Job | None:
     if shard.tries == 1:
         return None
     try:
-        return client.find_job(label(shard))
+        return client.find_job(label(shard), since=shard.created_at)
     except Refused as refusal:
         raise Transient(refusal.error.message) from refusal
 
@@ -89,9 +90,17 @@ def _one_more_try(shard: Shard) -> Shard:
     return replace(shard, tries=shard.tries + 1)
 
 
-def _request(app: App, shard: Shard) -> JobRequest:
-    output = layout.shard_output(app.work_bucket, shard.batch, shard.number, shard.attempt)
-    return JobRequest(label=label(shard), source=shard.source, output=output)
+def _request(app: App, held: Held[Shard], batch: Batch) -> JobRequest:
+    shard = held.record
+    return JobRequest(
+        label=label(shard),
+        endpoint=batch.endpoint,
+        source=shard.source,
+        output=layout.shard_output(app.work_bucket, shard.batch, shard.number, shard.attempt),
+        size=lambda: app.objects.stat(shard.source).size,
+        open=partial(app.objects.open, shard.source),
+        hold=held,
+    )
 
 
 def _record(app: App, held: Held[Shard], job: Job, client: Client) -> None:

@@ -21,6 +21,7 @@ from shared.domain.shard import Job
 from shared.providers.base import JobRequest
 from shared.providers.vertex.client import VertexClient
 from shared.storage.directory import DirectoryObjects, Finalized
+from tests.providers.requests import job_request
 
 PARENT = "/v1/projects/p/locations/global/batchPredictionJobs"
 
@@ -50,7 +51,7 @@ class Place:
         """An input file; and the request of a job that reads it."""
         source = f"gs://work/in/{name}.jsonl"
         self.objects.write(source, (json.dumps(row).encode() + b"\n" for row in rows))
-        return JobRequest(label=name, source=source, output=f"gs://work/out/{name}/a1/")
+        return job_request(name, source=source, output=f"gs://work/out/{name}/a1/")
 
     def run(self, *rows: Any, name: str = "lines", model: str = "gemini-2.5-flash") -> tuple[Job, list[dict[str, Any]]]:
         """The job when it is over, and its predictions."""

@@ -11,8 +11,9 @@ import pytest
 from infra.local.standin.filters import BadFilter, parse_filter
 from shared.domain.errors import Transient
 from shared.domain.shard import JobState
-from shared.providers.base import JobMissing, JobRequest, Refused, Unknown
+from shared.providers.base import JobMissing, Refused, Unknown
 from tests.infra.conftest import PARENT, Place, over, prompt
+from tests.providers.requests import job_request
 
 Start = Callable[..., Place]
 FAIL = "stand-in:fail please"
@@ -90,7 +91,7 @@ def test_input_that_is_not_there_is_found_out_later(stand_in: Start, source: str
     place = stand_in()
     place.put(prompt(1))
     client = place.client()
-    created = client.create_job(JobRequest(label="x", source=source, output="gs://work/out/x/"))
+    created = client.create_job(job_request("x", source=source, output="gs://work/out/x/"))
     assert created.state is JobState.QUEUED
     job = over(client, created.name)
     assert job.state is JobState.FAILED

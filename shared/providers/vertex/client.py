@@ -5,11 +5,9 @@ answer was lost may have made a job that costs money: that is Unknown, and the c
 """
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,6 +21,7 @@ from shared.domain.errors import Transient
 from shared.domain.shard import Job
 from shared.log import log
 from shared.providers.base import JobMissing, JobRequest, Refused, Unknown
+from shared.providers.cut import Cut
 from shared.providers.vertex.credentials import GoogleCredentials
 from shared.providers.vertex.profile import bare
 from shared.providers.vertex.resource import created_at, is_job_name, plain, read_job
@@ -111,7 +110,7 @@ class VertexClient:
             raise Unknown("vertex: the answer to a create was no job")
         return job
 
-    def find_job(self, label: str) -> Job | None:
+    def find_job(self, label: str, *, since: int = 0) -> Job | None:  # noqa: ARG002  # Vertex finds labels by itself
         """The job of this label. Of several, which a lost answer can cause, the oldest; the others are cancelled."""
         found = sorted(self._labelled(label), key=lambda resource: (created_at(resource), resource["name"]))
         if len(found) > 1:
@@ -179,7 +178,7 @@ class VertexClient:
             headers |= self._credentials.headers()
         if time.monotonic() >= deadline:
             raise Transient("vertex: no time left for this call")
-        cut = _Cut()
+        cut = Cut()
         request = self._client().build_request(
             method, f"{self._base}/{path}", headers=headers, extensions={"trace": cut.trace}, **rest
         )
@@ -222,44 +221,6 @@ class VertexClient:
             # A grant takes minutes to be known everywhere; and what is not Google's JSON was not said by Vertex.
             settled=status not in {401, 403} and reply.google is not None,
         )
-
-
-class _Cut:
-    """Ends a call at its deadline. httpx's own limits are per read, which a slow drip never reaches."""
-
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
-        self._late = False
-        self._lock = threading.Lock()
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Told by httpcore about every connection that the call opens."""
-        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            with self._lock:
-                self._socket = info["return_value"].get_extra_info("socket")
-                if self._late:
-                    self._end()
-
-    @contextmanager
-    def at(self, deadline: float) -> Iterator[None]:
-        timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._now)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _now(self) -> None:
-        with self._lock:
-            self._late = True
-            self._end()
-
-    def _end(self) -> None:
-        if self._socket is not None:
-            with suppress(OSError):  # closed already: the call is over
-                # The plain method: a TLS socket's own would take its state away from the thread that reads.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _deadline() -> float:
