@@ -9,7 +9,7 @@ from shared.domain.errors import NotFound
 __all__ = ["alive", "delete", "listing", "retrieve"]
 
 _CREATED: Final = 1_677_610_602  # a model of ours has no date; this is the one that LiteLLM gives for all
-_OWNERS: Final = {"vertex_ai": "google"}
+_OWNERS: Final = {"vertex_ai": "google", "openai": "openai"}
 
 
 def listing(call: Call) -> dict[str, Any]:

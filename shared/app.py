@@ -31,6 +31,7 @@ __all__ = [
     "open_documents",
     "open_objects",
     "open_provider",
+    "refuse_deployment",
     "utc_now",
 ]
 
@@ -160,6 +161,9 @@ def open_bus(url: str) -> Bus:
             raise ConfigError(f"OFFPEAK_BUS: {url!r} is not sqlite:///PATH or pubsub://PROJECT/TOPIC")
 
 
+# Providers: a folder of shared/providers for each, and a case in the next two.
+
+
 def open_provider(deployment: Deployment, media: Media) -> Provider:
     """The provider that a deployment's model prefix names."""
     match deployment.provider:
@@ -167,15 +171,32 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:
             from shared.providers.vertex.provider import open_vertex  # noqa: PLC0415
 
             return open_vertex(deployment, media)
+        case "openai":
+            from shared.providers.openai.provider import open_openai  # noqa: PLC0415
+
+            return open_openai(deployment)
         case other:
             raise ConfigError(f"deployment {deployment.id}: provider {other!r} is not offered")
 
 
+def refuse_deployment(deployment: Deployment) -> str | None:
+    """Why a deployment cannot be opened, as far as its configuration tells; None where it can."""
+    match deployment.provider:
+        case "vertex_ai":
+            from shared.providers.vertex import profile as vertex  # noqa: PLC0415
+
+            return vertex.refuse(deployment)
+        case "openai":
+            from shared.providers.openai import profile as openai  # noqa: PLC0415
+
+            return openai.refuse(deployment)
+        case other:
+            return f"provider {other!r} is not offered; this version runs vertex_ai/ and openai/ models"
+
+
 def configuration(text: str, *, name: str) -> Config:
     """The configuration in `text`, whose file is called `name`, with models that their providers can run."""
-    from shared.providers.vertex.profile import refuse_unknown_model  # noqa: PLC0415
-
-    config = read_config(text, name=name, refuse=refuse_unknown_model)
+    config = read_config(text, name=name, refuse=refuse_deployment)
     try:
         Book.load(config.prices)
     except ConfigError as error:

@@ -21,11 +21,16 @@ from shared.log import log
 __all__ = ["Config", "Deployment", "Events", "Limits", "PriceOverride", "Sender", "read_config"]
 
 _ENVIRONMENT: Final = "os.environ/"
-Refuse = Callable[[str], str | None]
 
 _SECTIONS: Final = ("model_list", "offpeak")
 _SAFE: Final = r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])"  # what nobody on the way can change
 _PREFIX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
+_PROVIDER: Final = re.compile(r"^openai/")
+_BASE: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[\w.~/%-]*)?"
+)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_RATES: Final = {"input_cost_per_token_batches": "input", "output_cost_per_token_batches": "output"}  # LiteLLM's names
 
 
 class Deployment(BaseModel, frozen=True):
@@ -37,10 +42,15 @@ class Deployment(BaseModel, frozen=True):
     group: str
     provider: str
     model: str
-    project: str
-    location: str
+    project: str = ""
+    location: str = ""
     credentials: str | None = Field(default=None, repr=False)
     api_base: str | None = None
+    api_key: str | None = Field(default=None, repr=False)
+    organization: str | None = None
+
+
+Refuse = Callable[[Deployment], str | None]
 
 
 class Limits(BaseModel, frozen=True):
@@ -118,7 +128,7 @@ class Config(BaseModel, frozen=True):
         groups = {deployment.group for deployment in self.deployments}
         if model in groups:
             return model
-        bare = _PREFIX.sub("", model)
+        bare = _PREFIX.sub("", _PROVIDER.sub("", model))
         return bare if bare in groups else None
 
     def deployments_of(self, group: str) -> list[Deployment]:
@@ -133,6 +143,7 @@ class _Our(BaseModel):
     media_buckets: tuple[str, ...] | None = None
     visibility: Literal["team", "own"] = "team"  # this and the next have no meaning before there are virtual keys
     passthrough_buckets: tuple[str, ...] = ()
+    private_hosts: tuple[str, ...] = ()  # of api_base: http, or an address that is not public, must be named here
     events: Events | None = None
 
 
@@ -144,6 +155,8 @@ class _Params(BaseModel):
     vertex_location: str | None = None
     vertex_credentials: str | None = None
     api_base: str | None = None
+    api_key: str | None = None
+    organization: str | None = None
 
 
 class _Entry(BaseModel):
@@ -151,6 +164,7 @@ class _Entry(BaseModel):
 
     model_name: str = Field(min_length=1)
     litellm_params: _Params
+    model_info: dict[str, Any] | None = None
 
 
 def read_config(
@@ -158,7 +172,7 @@ def read_config(
 ) -> Config:
     """Parse a configuration. ConfigError names the file (`name`) and the line of what is wrong.
 
-    `refuse` says why a model, by its bare name, cannot be run by its provider; None where it can.
+    `refuse` says why a deployment cannot be run by its provider; None where it can.
     """
     environment = os.environ if environment is None else environment
     try:
@@ -180,43 +194,91 @@ def read_config(
     if not isinstance(listed, list):
         raise ConfigError(f"{source.at('model_list')}: model_list is a list of model_name and litellm_params")
     deployments: list[Deployment] = []
+    prices: list[PriceOverride] = []
     for number, member in enumerate(listed):
         entry = source.checked(_Entry, member, "model_list", number)
-        deployments.append(_deployment(entry, number, source, refuse))
+        deployment = _deployment(entry, number, source, refuse, ours.private_hosts)
+        deployments.append(deployment)
+        prices += _listed_price(entry, deployment, source.at("model_list", number))
     return Config(
         deployments=tuple(deployments),
         limits=ours.limits,
-        prices=ours.prices,
+        prices=(*prices, *ours.prices),  # the later wins
         media_buckets=ours.media_buckets,
         events=ours.events,
     )
 
 
-def _deployment(entry: _Entry, number: int, source: "_Source", refuse: Refuse) -> Deployment:
+def _deployment(
+    entry: _Entry, number: int, source: "_Source", refuse: Refuse, private_hosts: tuple[str, ...]
+) -> Deployment:
     params = entry.litellm_params
     at = source.at("model_list", number, "litellm_params", "model")
     provider, slash, model = params.model.partition("/")
     if not slash:
         raise ConfigError(f"{at}: model {params.model!r} needs its provider in front, such as vertex_ai/{params.model}")
-    if provider != "vertex_ai":
-        raise ConfigError(f"{at}: provider {provider!r} is not offered; this version runs vertex_ai/ models")
-    if not params.vertex_project or not params.vertex_location:
-        raise ConfigError(f"{at}: a vertex_ai model needs vertex_project and vertex_location")
-    if extra := sorted(params.model_extra or {}):
+    if extra := sorted((params.model_extra or {}).keys() - _RATES.keys()):
         log("config_keys_ignored", severity="WARNING", file=source.name, keys=extra, model=entry.model_name)
-    model = _PREFIX.sub("", model)
-    if (why := refuse(model)) is not None:
-        raise ConfigError(f"{at}: {why}")
-    return Deployment(
-        id=derived(entry.model_name, provider, model, params.vertex_project, params.vertex_location)[:16],
+    base = params.api_base.rstrip("/") if params.api_base else None
+    if provider == "vertex_ai":
+        model = _PREFIX.sub("", model)
+        place = (params.vertex_project or "", params.vertex_location or "")
+    else:
+        place = (base or "", params.organization or "")
+        if (why := _unsafe(base, private_hosts)) is not None:
+            raise ConfigError(f"{source.at('model_list', number, 'litellm_params', 'api_base')}: api_base {why}")
+    deployment = Deployment(
+        id=derived(entry.model_name, provider, model, *place)[:16],
         group=entry.model_name,
         provider=provider,
         model=model,
-        project=params.vertex_project,
-        location=params.vertex_location,
+        project=params.vertex_project or "",
+        location=params.vertex_location or "",
         credentials=params.vertex_credentials,
-        api_base=params.api_base.rstrip("/") if params.api_base else None,
+        api_base=base,
+        api_key=params.api_key,
+        organization=params.organization,
     )
+    if (why := refuse(deployment)) is not None:
+        raise ConfigError(f"{at}: {why}")
+    return deployment
+
+
+def _unsafe(base: str | None, private_hosts: tuple[str, ...]) -> str | None:
+    """Why a key may not go there; None where it may."""
+    if base is None:
+        return None
+    found = _BASE.fullmatch(base)
+    if found is None:
+        return "is not https://host/path"  # nor names a user: the key stands in api_key
+    scheme, host = found["scheme"], found["host"].lower().strip("[]")
+    if host in _LOOPBACK or host in private_hosts:
+        return None
+    if scheme == "http":
+        return f"must begin with https://, unless offpeak.private_hosts names {host}"
+    if _numeric(host):
+        return f"must name a host, unless offpeak.private_hosts names {host}"
+    return None
+
+
+def _numeric(host: str) -> bool:
+    """An address, in any of the ways in which a resolver reads one: `10.0.0.1`, `0x7f.1`, `2130706433`, `fd00::1`."""
+    return ":" in host or re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", host) is not None
+
+
+def _listed_price(entry: _Entry, deployment: Deployment, at: str) -> list[PriceOverride]:
+    """What LiteLLM's own keys say that a token costs in a batch; Vertex's prices stand in the book."""
+    if deployment.provider == "vertex_ai":
+        return []
+    said = {**(entry.model_info or {}), **(entry.litellm_params.model_extra or {})}
+    rates = {name: said[key] for key, name in _RATES.items() if said.get(key) is not None}
+    if not rates:
+        return []
+    try:
+        usd = {name: Decimal(str(value)) * 10**6 for name, value in rates.items()}
+    except ArithmeticError:
+        raise ConfigError(f"{at}: {' and '.join(_RATES)} are dollars per token") from None
+    return [PriceOverride(model=f"{deployment.provider}/{deployment.model}", source="model_list", usd_per_million=usd)]
 
 
 class _Source:

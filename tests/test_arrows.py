@@ -74,7 +74,11 @@ MAY = {
         *PORTS,
     },
 }
-CODECS = ("chat_request", "chat_answer", "codecs", "embeddings", "schema", "parts", "importer", "rows")
+PURE = {  # of a provider's folder: what is not named does input and output
+    "vertex": ("chat_request", "chat_answer", "codecs", "embeddings", "schema", "parts", "importer", "rows"),
+    "openai": ("answer", "codec", "job", "plain", "profile", "request", "rows", "usage"),
+}
+PROVIDERS = sorted(path.parent.name for path in (ROOT / "shared/providers").glob("*/__init__.py"))
 
 
 def modules(folder: str) -> list[Path]:
@@ -103,12 +107,13 @@ def test_a_module_knows_only_what_its_room_may_know(module: Path, may: set[str])
     assert [name for name in imported_by(module) if not allowed(name, may)] == []
 
 
-@pytest.mark.parametrize("room", ["domain", "lines", "providers/vertex"])
+@pytest.mark.parametrize("room", ["domain", "lines", *(f"providers/{provider}" for provider in PURE)])
 def test_what_is_pure_does_no_input_or_output(room: str) -> None:
     """Codecs and lines are translations: no socket, no file, no process, no clock."""
     outside = {"socket", "subprocess", "urllib.request", "sqlite3", "os", "time", "threading", "httpx", "pathlib"}
-    pure = [module for module in modules(f"shared/{room}") if room != "providers/vertex" or module.stem in CODECS]
-    assert pure
+    named = PURE.get(room.removeprefix("providers/"))
+    pure = [module for module in modules(f"shared/{room}") if named is None or module.stem in named]
+    assert len(pure) >= len(named or [room])
     for module in pure:
         assert outside.isdisjoint(imported_by(module)), module
 
@@ -119,8 +124,13 @@ def test_adapters_and_providers_are_opened_in_one_place() -> None:
         if relative != "shared/app.py" and not relative.startswith("shared/storage/"):
             names = set(imported_by(module))
             assert {name for name in names if name.startswith("shared.storage")} <= PORTS, relative
-            if not relative.startswith("shared/providers/vertex/"):
-                assert not any(name.startswith("shared.providers.vertex") for name in names), relative
+            for provider in PROVIDERS:
+                if not relative.startswith(f"shared/providers/{provider}/"):
+                    assert not any(name.startswith(f"shared.providers.{provider}") for name in names), relative
+
+
+def test_every_provider_has_its_pure_modules_named() -> None:
+    assert set(PROVIDERS) == set(PURE)
 
 
 def test_nothing_else_stands_at_the_top() -> None:

@@ -1,10 +1,15 @@
 """What a configuration may say, and what is said of one that is wrong: always with file and line."""
 
+from decimal import Decimal
+
 import pytest
 
-from shared.app import configuration
+from shared.app import configuration, open_provider
 from shared.config import Config
 from shared.domain.errors import ConfigError
+from shared.domain.ids import derived
+from shared.pricing.book import Book
+from shared.providers.base import Media
 
 FLASH = """
 model_list:
@@ -14,6 +19,19 @@ model_list:
       vertex_project: p
       vertex_location: us-central1
 """
+
+MINI = """
+model_list:
+  - model_name: mini
+    litellm_params:
+      model: openai/gpt-4o-mini
+      api_key: os.environ/OPENAI_KEY
+"""
+
+
+@pytest.fixture(autouse=True)
+def openai_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_KEY", "sk-from-the-environment")
 
 
 def read(text: str) -> Config:
@@ -67,6 +85,11 @@ def test_variables_are_put_in_their_place(monkeypatch: pytest.MonkeyPatch) -> No
         ("\nmodel_list: 5", 2, "is a list"),
         (FLASH.replace("vertex_ai/", ""), 5, "needs its provider"),
         (FLASH.replace("vertex_ai/", "azure/"), 5, "'azure' is not offered"),
+        (MINI.replace("      api_key: os.environ/OPENAI_KEY\n", ""), 5, "needs api_key"),
+        (MINI.replace("os.environ/OPENAI_KEY", '"sk a"'), 5, "no header can carry"),
+        (MINI.replace("os.environ/OPENAI_KEY", "os.environ/NOT_SET"), 6, "NOT_SET is not set"),
+        (MINI.replace("openai/gpt-4o-mini", "openai/"), 5, "needs a name"),
+        (MINI + "      input_cost_per_token_batches: much\n", 3, "dollars per token"),
         (FLASH.replace("gemini-2.5-flash", "text-embedding-005"), 5, "not offered yet"),
         (FLASH.replace("gemini-2.5-flash", "claude-sonnet-5"), 5, "not offered yet"),
         (FLASH.replace("      vertex_location: us-central1\n", ""), 5, "vertex_location"),
@@ -125,3 +148,83 @@ def test_who_delivers_events_stands_in_the_configuration() -> None:
 def test_a_lock_that_would_stay_open_is_refused(was: str, becomes: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read(FLASH + SENDERS.replace(was, becomes))
+
+
+def test_an_openai_model_needs_its_key_alone() -> None:
+    config = read(MINI)
+    (mini,) = config.deployments
+    assert (mini.provider, mini.model, mini.api_key) == ("openai", "gpt-4o-mini", "sk-from-the-environment")
+    assert "from-the-environment" not in repr(config)
+    assert config.group_of("openai/mini") == "mini"
+    assert open_provider(mini, Media()).price_model == "openai/gpt-4o-mini"
+
+
+def test_ids_of_vertex_deployments_are_what_they_were() -> None:
+    """Shards that are on their way remember them."""
+    assert read(FLASH).deployments[0].id == derived("flash", "vertex_ai", "gemini-2.5-flash", "p", "us-central1")[:16]
+
+
+def test_another_account_or_another_place_is_another_deployment() -> None:
+    texts = (MINI, MINI + "      organization: org-1\n", MINI + "      api_base: https://other.example/v1\n")
+    ids = [read(text).deployments[0].id for text in texts]
+    assert len(set(ids)) == 3
+    assert read(MINI.replace("os.environ/OPENAI_KEY", "sk-new")).deployments[0].id == ids[0]
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://eu.api.openai.com/v1",
+        "http://127.0.0.1:8000/v1",
+        "http://localhost:8000",
+        "http://[::1]:8000/v1",
+        "http://vllm.internal:8000/v1",
+        "https://10.0.0.7/v1",
+    ],
+)
+def test_a_key_goes_where_it_is_safe_or_where_the_configuration_says_by_name(base: str) -> None:
+    named = "offpeak: {private_hosts: [vllm.internal, 10.0.0.7]}\n"
+    assert read(f"{MINI}      api_base: '{base}'\n{named}").deployments[0].api_base == base
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "http://api.openai.com/v1",
+        "http://vllm.internal:8000/v1",
+        "http://10.0.0.7/v1",
+        "https://10.0.0.7/v1",
+        "https://169.254.169.254/v1",
+        "https://0x7f.1/v1",
+        "https://2130706433/v1",
+        "https://[fd00::1]/v1",
+        "https://user:secret@api.openai.com/v1",
+        "https://api.openai.com/v1?key=x",
+        "ftp://api.openai.com/v1",
+        "https:///v1",
+        "api.openai.com/v1",
+        "http://localhost.example/v1",
+        "http://127.0.0.1.example/v1",
+    ],
+)
+def test_a_key_goes_nowhere_else(base: str) -> None:
+    with pytest.raises(ConfigError, match=r"^c\.yaml:7: api_base ") as caught:
+        read(f"{MINI}      api_base: '{base}'\n")
+    assert "secret" not in str(caught.value)
+
+
+def test_litellm_s_own_prices_of_a_batch_are_taken_and_ours_win() -> None:
+    listed = MINI + "    model_info: {input_cost_per_token_batches: 7.5e-08, output_cost_per_token_batches: '3e-7'}\n"
+    config = read(listed)
+    (price,) = config.prices
+    assert (price.model, price.usd_per_million) == (
+        "openai/gpt-4o-mini",
+        {"input": Decimal("0.075"), "output": Decimal("0.3")},
+    )
+    ours = "offpeak: {prices: [{model: openai/gpt-4o-mini, usd_per_million: {input: '1'}}]}\n"
+    rate = Book.load(read(listed + ours).prices).rate(
+        "openai/gpt-4o-mini", location="global", day="2026-11-21", prompt_tokens=1
+    )
+    assert rate is not None
+    assert rate.text == 1
+    assert read(MINI).prices == ()

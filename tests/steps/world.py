@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from shared.app import App
-from shared.config import Config, Deployment, Limits
+from shared.config import Config, Deployment, Limits, PriceOverride
 from shared.domain import layout
 from shared.domain.access import ADMIN, Caller
 from shared.domain.batch import Batch
@@ -20,6 +20,7 @@ from shared.domain.messages import Message
 from shared.domain.shard import Shard
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
+from shared.providers.openai.provider import open_openai
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.provider import open_vertex
 from shared.steps.create import NewBatch, create
@@ -28,11 +29,13 @@ from shared.steps.run import run
 from shared.storage.directory import DirectoryObjects
 from shared.storage.queue import FINALIZE, SqliteBus, backoff, finalized_to_queue
 from shared.storage.sqlite import SqliteDocuments
+from tests.providers.openai.standin import KEY
 from tests.steps.upstream import Upstream
 
 __all__ = ["CHAT", "EMBED", "World", "chat", "embed"]
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
+OPENAI = (("mini", "gpt-4o-mini"), ("vectors", "text-embedding-3-small"))
 
 
 def chat(custom_id: str, text: str | None = None, model: str = "flash", **body: Any) -> dict[str, Any]:
@@ -62,6 +65,10 @@ def deployment(group: str, model: str, number: int) -> Deployment:
     )
 
 
+def openai_deployment(group: str, model: str, base: str) -> Deployment:
+    return Deployment(id=f"{group}#o", group=group, provider="openai", model=model, api_base=base, api_key=KEY)
+
+
 @dataclass
 class World:
     """`pump` delivers what the bus holds, `settle` goes on until nothing moves any more."""
@@ -70,6 +77,8 @@ class World:
     clock: int = 1_795_000_000_000
     limits: Limits = field(default_factory=Limits)
     rows_per_job: int | None = None
+    openai: str | None = None  # where a stand-in of OpenAI listens, for the groups `mini` and `vectors`
+    prices: tuple[PriceOverride, ...] = ()
 
     def __post_init__(self) -> None:
         self.bus = SqliteBus("sqlite://", now=self.now)
@@ -89,6 +98,7 @@ class World:
                 deployment("lite", "gemini-2.5-flash-lite", 1),
                 deployment("embedder", "gemini-embedding-001", 2),
                 deployment("odd", "gemini-unpriced-9", 3),
+                *(openai_deployment(*names, self.openai) for names in OPENAI if self.openai is not None),
             ),
             limits=self.limits,
         )
@@ -100,15 +110,17 @@ class World:
             work_bucket="work",
             master_key="sk-test-test",
             config=config,
-            book=Book.load(),
+            book=Book.load(self.prices),
             open_provider=self.open_provider,
             now=self.now,
         )
 
     def open_provider(self, deployment: Deployment, media: Media) -> Provider:
-        provider = open_vertex(deployment, media)
-        http = httpx.Client(transport=httpx.MockTransport(self.upstream))
-        provider = replace(provider, client=VertexClient(deployment, http=http))
+        if deployment.provider == "openai":
+            provider = open_openai(deployment)
+        else:
+            http = httpx.Client(transport=httpx.MockTransport(self.upstream))
+            provider = replace(open_vertex(deployment, media), client=VertexClient(deployment, http=http))
         if self.rows_per_job is not None:
             provider = replace(provider, limits=replace(provider.limits, rows=self.rows_per_job))
         return provider

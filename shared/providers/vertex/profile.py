@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["EFFORTS", "Profile", "bare", "profile_for", "refuse_unknown_model"]
+from shared.config import Deployment
+
+__all__ = ["EFFORTS", "Profile", "bare", "profile_for", "refuse", "refuse_unknown_model"]
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")  # OpenAI's reasoning_effort
 
@@ -70,6 +72,13 @@ def bare(model: str) -> str:
 def profile_for(model: str) -> Profile:
     name = bare(model).lower()
     return next((profile for pattern, profile in _PROFILES if pattern.match(name)), _TUNED)
+
+
+def refuse(deployment: Deployment) -> str | None:
+    """Why this deployment cannot be opened; None where it can."""
+    if not deployment.project or not deployment.location:
+        return "a vertex_ai model needs vertex_project and vertex_location"
+    return refuse_unknown_model(deployment.model)
 
 
 def refuse_unknown_model(model: str) -> str | None:
