@@ -3,9 +3,10 @@
   data   files/<file>                                  what clients uploaded, and the outputs
          parts/<upload>/<part>                         pieces of uploads
          rows/<batch>/<shard or "prepare">/e<epoch>/   converted rows, until `finish` composes them
-  work   in/<batch>/<shard>/e<epoch>/lines.jsonl       what a provider reads
+  work   in/<batch>/<shard>/e<epoch>/lines.jsonl       what a provider reads, or is sent
          in/<batch>/<shard>/e<epoch>/index.jsonl       what we must remember about each line
          out/<batch>/<shard>/a<attempt>/               what a provider writes; the finalize trigger watches it
+                                                       (results-1.jsonl: what `collect` copied from a provider)
 
 An epoch is the number of a claim: two workers that both believe to hold a lease never write the same name.
 """

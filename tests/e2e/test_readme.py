@@ -62,8 +62,8 @@ def test_the_python_example_runs_as_it_stands(stack: Stack, tmp_path: Path) -> N
 def test_the_configuration_is_one_that_is_read() -> None:
     example, events = blocks("yaml")
     assert read_config(events, name="README.md").events is not None
-    config = read_config(example, name="README.md", environment={"GOOGLE_KEY_FILE": "key.json"})
-    assert config.groups() == ["gemini-2.5-flash"]
+    config = read_config(example, name="README.md", environment={"GOOGLE_KEY_FILE": "key.json", "OPENAI_API_KEY": "sk"})
+    assert config.groups() == ["gemini-2.5-flash", "gpt-4o-mini"]
     assert config.prices[0].usd_per_million
 
 

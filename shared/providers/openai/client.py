@@ -120,7 +120,7 @@ class OpenAIClient:
     def _content(self, file: str, hold: Hold) -> Iterator[bytes]:
         size = 0
         with self._http.download(f"files/{_checked(file)}/content") as (status, chunks):
-            if status in {404, 410}:
+            if status in {404, 410} and b'"error"' in next(chunks, b""):  # else some proxy said so
                 raise JobMissing(file)
             if status != 200:  # whatever it is, what was paid for is not given up before its batch has no time left
                 raise Transient(f"openai: results answered {status}")

@@ -71,6 +71,9 @@ class OpenAIStandIn(ThreadingHTTPServer):
         self.seen: list[tuple[str, dict[str, str]]] = []  # path and headers of each request
         self.lock = threading.RLock()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away in the middle are part of the tests."""
+
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"

@@ -83,11 +83,11 @@ def test_results_that_end_too_early_are_no_results(standin: OpenAIStandIn, tmp_p
     assert list(objects.list(OUT)) == []
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 502, 302])
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 502, 302])
 def test_results_that_cannot_be_had_now_are_asked_for_later(
     standin: OpenAIStandIn, tmp_path: Path, status: int
 ) -> None:
-    standin.refuse["content"] = [(status, problem())]
+    standin.refuse["content"] = [(status, {"detail": "Not Found"})]
     with pytest.raises(Transient):
         client(standin).fetch(
             Job(name="b", state=JobState.SUCCEEDED, files=("file-1",)), DirectoryObjects(tmp_path), OUT, Free()
@@ -105,6 +105,38 @@ def test_a_file_that_is_gone_or_has_no_end_leaves_the_other_one(
         Job(name="b", state=JobState.SUCCEEDED, files=("file-gone", huge, kept)), objects, OUT, Free()
     )
     assert [stat.name for stat in objects.list(OUT)] == [f"{OUT}results-3.jsonl"]
+
+
+class LapsedError(Exception):
+    pass
+
+
+class Lapsed(Free):
+    """A hold that is gone after so many beats."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def beat(self, *, at_once: bool = False) -> None:
+        super().beat(at_once=at_once)
+        if self.beats > self.after:
+            raise LapsedError
+
+
+@pytest.mark.parametrize("beats", [0, 1, 2])
+def test_whoever_lost_the_lease_creates_nothing_and_copies_nothing(
+    standin: OpenAIStandIn, tmp_path: Path, beats: int
+) -> None:
+    with pytest.raises(LapsedError):
+        client(standin).create_job(job_request(LABEL, rows=ROWS, hold=Lapsed(beats)))
+    assert standin.made() == []
+
+    files = tuple(standin.add_file({}, b"{}\n" * 200_000)["id"] for _ in range(2))
+    objects = DirectoryObjects(tmp_path)
+    with pytest.raises(LapsedError):
+        client(standin).fetch(Job(name="b", state=JobState.SUCCEEDED, files=files), objects, OUT, Lapsed(beats))
+    assert list(objects.list(OUT)) == []
 
 
 def test_a_lost_create_is_unknown_and_found_by_its_label(standin: OpenAIStandIn) -> None:
