@@ -9,19 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared.config import Config, Deployment, read_config
+from shared.config import Config, Deployment
 from shared.domain.errors import ConfigError, Transient
+from shared.model_list import config_of_environment, read_config
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
 from shared.settings import Settings, read_settings
 from shared.storage.ports import Bus, Documents, ObjectMissing, Objects
 
 __all__ = [
+    "REGISTRY",
     "App",
     "Unconfigured",
     "app",
@@ -72,7 +75,7 @@ class App:
     def provider(self, deployment: str) -> Provider:
         """The provider of a deployment, by the deployment's id; Unconfigured where the configuration has none."""
         if deployment not in self._providers:
-            found = next((member for member in self.config.deployments if member.id == deployment), None)
+            found = self.config.deployment(deployment)
             if found is None:
                 raise Unconfigured(f"the configuration has no deployment {deployment!r} any more")
             self._providers[deployment] = self.open_provider(found, self._media())
@@ -161,37 +164,34 @@ def open_bus(url: str) -> Bus:
             raise ConfigError(f"OFFPEAK_BUS: {url!r} is not sqlite:///PATH or pubsub://PROJECT/TOPIC")
 
 
-# Providers: a folder of shared/providers for each, and a case in the next two.
+# Providers: LiteLLM's prefix, and the folder of shared/providers that it opens. Each has in `provider.py` an
+# `open_provider(deployment, media)` and in `profile.py` a `refuse(deployment)`.
+REGISTRY: Final[dict[str, str]] = {
+    "vertex_ai": "shared.providers.vertex",
+    "openai": "shared.providers.openai",
+}
 
 
 def open_provider(deployment: Deployment, media: Media) -> Provider:
-    """The provider that a deployment's model prefix names."""
-    match deployment.provider:
-        case "vertex_ai":
-            from shared.providers.vertex.provider import open_vertex  # noqa: PLC0415
-
-            return open_vertex(deployment, media)
-        case "openai":
-            from shared.providers.openai.provider import open_openai  # noqa: PLC0415
-
-            return open_openai(deployment)
-        case other:
-            raise ConfigError(f"deployment {deployment.id}: provider {other!r} is not offered")
+    """The provider that a deployment's model prefix names; ConfigError where there is none."""
+    if deployment.provider not in REGISTRY:
+        raise ConfigError(f"deployment {deployment.id}: {_unknown(deployment)}")
+    module = import_module(f"{REGISTRY[deployment.provider]}.provider")
+    provider: Provider = module.open_provider(deployment, media)
+    return provider
 
 
 def refuse_deployment(deployment: Deployment) -> str | None:
     """Why a deployment cannot be opened, as far as its configuration tells; None where it can."""
-    match deployment.provider:
-        case "vertex_ai":
-            from shared.providers.vertex import profile as vertex  # noqa: PLC0415
+    if deployment.provider not in REGISTRY:
+        return _unknown(deployment)
+    profile = import_module(f"{REGISTRY[deployment.provider]}.profile")
+    refusal: str | None = profile.refuse(deployment)
+    return refusal
 
-            return vertex.refuse(deployment)
-        case "openai":
-            from shared.providers.openai import profile as openai  # noqa: PLC0415
 
-            return openai.refuse(deployment)
-        case other:
-            return f"provider {other!r} is not offered; this version runs vertex_ai/ and openai/ models"
+def _unknown(deployment: Deployment) -> str:
+    return f"provider {deployment.provider!r} is not offered; this version runs {', '.join(REGISTRY)} models"
 
 
 def configuration(text: str, *, name: str) -> Config:
@@ -206,7 +206,7 @@ def configuration(text: str, *, name: str) -> Config:
 
 def _read(name: str | None, objects: Objects) -> Config:
     if name is None:
-        return Config()
+        return config_of_environment(refuse=refuse_deployment)
     try:
         if name.startswith("gs://"):
             with objects.open(name) as stream:

@@ -39,6 +39,7 @@ locals {
     files_of_purpose_oldest = { collection = "File", equal = ["purpose"], order = "created_at", direction = "ASCENDING" }
     parts_of_upload         = { collection = "Part", equal = ["upload"], order = "created_at", direction = "ASCENDING" }
     shards_of_batch         = { collection = "Shard", equal = ["batch"], order = "number", direction = "ASCENDING" }
+    shards_of_deployment    = { collection = "Shard", equal = ["deployment", "status"], order = "number", direction = "ASCENDING" }
     uploads_over            = { collection = "Upload", equal = ["status"], order = "expires_at", direction = "ASCENDING" }
   }
 }
@@ -66,7 +67,7 @@ resource "google_firestore_index" "this" {
 
 # A document is the record as one text, which nobody searches. Without this, each write would pay for an index of it.
 resource "google_firestore_field" "record" {
-  for_each = toset(["Batch", "Created", "File", "Garbage", "LedgerEntry", "Outbox", "Part", "Shard", "Upload"])
+  for_each = toset(["Batch", "Cooldown", "Created", "File", "Garbage", "LedgerEntry", "Outbox", "Part", "Shard", "Slot", "Upload"])
 
   database   = google_firestore_database.this.name
   collection = each.key

@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.domain.clock import HOUR
 from shared.domain.cost import Cost
 from shared.domain.errors import IllegalMove
+from shared.domain.hints import Hints
 from shared.domain.lease import Lease
 from shared.domain.usage import Usage
 
@@ -111,6 +112,8 @@ class Batch:
     created_at: int
     expires_at: int
     models: tuple[str, ...] | None = None  # groups that its caller may use; None: all
+    hints: Hints = Hints()
+    native: bool = False  # its lines are the provider's own rows, and so are those of its files
     metadata: dict[str, str] | None = None
     output_life: int | None = None  # milliseconds the output files live
     status: Status = Status.VALIDATING

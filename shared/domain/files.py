@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.domain.clock import DAY, HOUR
+from shared.domain.hints import Hints
 
 __all__ = ["BATCH_LIFE", "UPLOAD_LIFE", "File", "Garbage", "Part", "Upload", "UploadStatus", "live"]
 
@@ -35,6 +36,8 @@ class File:
     created_at: int
     expires_at: int | None
     batch: str | None = None  # of an output or error file: the batch that wrote it
+    hints: Hints = Hints()  # where its lines are to run, as far as the upload said so
+    native: bool = False  # its lines are the provider's own rows (`passthrough`)
 
     def log_context(self) -> dict[str, Any]:
         return {"file_id": self.id, "owner": self.owner, "bytes": self.bytes}
@@ -60,6 +63,8 @@ class Upload:
     expires_at: int
     file_life: int | None  # milliseconds the finished file lives; None: for ever
     status: str = UploadStatus.PENDING
+    hints: Hints = Hints()
+    native: bool = False
     file: str | None = None  # its id, minted at the first `complete`
     part_ids: tuple[str, ...] = ()  # of that `complete`: a repeat of it must be the same
 

@@ -11,14 +11,15 @@ from shared.domain.errors import IllegalMove
 from shared.domain.lease import Lease
 from shared.domain.usage import Usage
 
-__all__ = ["Job", "JobState", "Result", "Shard", "ShardStatus", "label", "move_to"]
+__all__ = ["Job", "JobState", "Result", "Shard", "ShardStatus", "label", "move_to", "next_step"]
 
 
 class ShardStatus(StrEnum):
     """Where a shard is on its way.
 
     waiting ─ submit ─► running ─ check ─► ended ─ collect ─► collected
-       └──────── cancel, expiry, refusal ────┘
+       │        └─ or, where lines are run one by one, execute ─┘ │
+       └──────── cancel, expiry, refusal ─────────────────────────┘
     """
 
     WAITING = "waiting"  # encoded; no job known
@@ -99,6 +100,10 @@ class Shard:
     rows: int  # provider rows: more than lines where one line became several
     created_at: int
     status: ShardStatus = ShardStatus.WAITING
+    executes: bool = False  # its lines are run one by one, and there is no job at the provider
+    tokens: int = 0  # about so many are in its lines: what a deployment's headroom is measured with
+    refused_by: tuple[str, ...] = ()  # deployments that would not have it, since the last time that all were asked
+    reruns: int = 0  # how many shards before it left these lines unanswered
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt
     empty_since: int | None = None  # when its job said that it succeeded, and there was nothing
@@ -114,6 +119,19 @@ class Shard:
 
     def log_context(self) -> dict[str, Any]:
         return {"batch_id": self.batch, "shard_id": self.id, "shard_status": str(self.status)}
+
+
+def next_step(shard: Shard) -> str | None:
+    """The step that moves a shard on; None for one that is collected."""
+    match shard.status:
+        case ShardStatus.WAITING:
+            return "execute" if shard.executes else "submit"
+        case ShardStatus.RUNNING:
+            return "execute" if shard.executes else "check"
+        case ShardStatus.ENDED:
+            return "collect"
+        case ShardStatus.COLLECTED:
+            return None
 
 
 def label(shard: Shard) -> str:

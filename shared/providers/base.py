@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from enum import StrEnum
+from typing import Any, BinaryIO, Final, Protocol, Self
 
 import msgspec
 
@@ -13,23 +14,30 @@ from shared.domain.usage import Tokens
 from shared.storage.ports import Objects
 
 __all__ = [
+    "NATIVE",
     "Answer",
+    "Busy",
     "Client",
     "Codec",
     "Encoded",
     "Entry",
+    "Fault",
     "Hold",
     "JobMissing",
     "JobRequest",
     "Limits",
     "Media",
     "NeverRan",
+    "Outcome",
     "Provider",
     "ProviderRow",
     "Refused",
     "RequestLine",
+    "Runner",
     "Unknown",
 ]
+
+NATIVE: Final = "native"  # instead of an endpoint: of files whose lines are the provider's own rows already
 
 
 class RequestLine(msgspec.Struct, gc=False):
@@ -86,6 +94,7 @@ class Answer(msgspec.Struct, gc=False):
     tokens: Tokens | None = None  # None: nothing was used, or, of a good answer, nobody said what
     day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
     never_ran: NeverRan | None = None  # if so, this is all there is to say
+    raw: bytes | None = None  # of native rows: the line of the output or error file itself, without its newline
 
 
 class Codec(Protocol):
@@ -163,6 +172,14 @@ class Refused(Exception):
         self.error, self.settled = error, settled
 
 
+class Busy(Transient):
+    """There certainly was no effect: no quota or no room here, or nobody answers. Another deployment may take it."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after  # seconds, where the provider says how long to leave it alone
+
+
 class Unknown(Transient):
     """The request may or may not have had its effect: the answer was lost. Look before doing it again."""
 
@@ -180,13 +197,51 @@ class Client(Protocol):
     def cancel_job(self, name: str) -> None: ...  # asynchronous, best effort; a finished job is no error
 
 
+class Fault(StrEnum):
+    """Why one call for one line brought no answer; see `steps/execute.py` for what follows from it."""
+
+    ENDPOINT = "endpoint"  # refused connection, 429, 503: not this line's fault, and costs it nothing
+    REPLY = "reply"  # 500, reset, timeout, half an answer: the line may be tried so many times
+    DEPLOYMENT = "deployment"  # wrong key, no such route or model: no line will ever run here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of calling a server once for one line: a row, or a fault."""
+
+    row: bytes | None = None  # of results, as the codec reads it, ended by a newline: good, or an error of the line
+    good: bool = False  # of a row: whether the line got its answer
+    fault: Fault | None = None
+    retry_after: float | None = None  # seconds, where the server says how long to leave it alone
+    status: int | None = None  # HTTP, where there was one: with the next, what the line is told when its tries are over
+    said: str = ""  # for the log, and of a DEPLOYMENT fault for the client: names nothing of ours
+
+
+class Runner(Protocol):
+    """Calls a server that has no batch API, line by line. Lives in one event loop; closing it ends all its calls.
+
+    `async with` opens and closes it.
+    """
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *error: object) -> None: ...
+
+    async def run(self, row: bytes, name: str) -> Outcome:
+        """One call for one encoded row. `name` goes to the server as the request's id. Never raises what is I/O's."""
+        ...
+
+    async def well(self) -> bool:
+        """Whether the server answers at all, found out in a few seconds without a line."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """A deployment, ready to be used."""
 
     client: Client
     limits: Limits
-    codec: Callable[[str], Codec | None]  # by endpoint, such as /v1/embeddings; None: not offered
+    codec: Callable[[str], Codec | None]  # by endpoint, such as /v1/embeddings, or NATIVE; None: not offered
     codec_named: Callable[[str], Codec]  # by `Codec.name`, as a shard remembers it
     predictions: Callable[[Job, Iterable[str]], list[str]]  # of the objects in its output, those with final rows
     fetch: Callable[[Job, Objects, str, Hold], None] | None = None
@@ -195,3 +250,11 @@ class Provider:
     """
     price_model: str  # what the price book calls the model
     location: str  # what a regional uplift depends on
+    executes: Callable[[], bool] = lambda: False
+    """Whether lines are run one by one (`runner`) and not as a job (`client`). May ask the server; Transient where it
+    does not say: then nothing is decided yet.
+    """
+    runner: Callable[[], Runner] | None = None
+    parallel: int = 1  # lines in flight, of all workers together, where lines are run one by one
+    tidy: Callable[[Job], None] | None = None
+    """Deletes what a job left with the provider, once its rows are ours. Best effort; again is the same as once."""

@@ -27,6 +27,7 @@ __all__ = [
     "PARTS_OF_UPLOAD",
     "SHARDS_DUE",
     "SHARDS_OF_BATCH",
+    "SHARDS_OF_DEPLOYMENT",
     "UPLOADS_OVER",
 ]
 
@@ -45,6 +46,7 @@ FILES_OVER: Final = Query(kind=File, order="expires_at")
 
 SHARDS_OF_BATCH: Final = Query(kind=Shard, equal=("batch",), order="number")
 SHARDS_DUE: Final = Query(kind=Shard, order="due_at")
+SHARDS_OF_DEPLOYMENT: Final = Query(kind=Shard, equal=("deployment", "status"), order="number")
 
 PARTS_OF_UPLOAD: Final = Query(kind=Part, equal=("upload",))
 UPLOADS_OVER: Final = Query(kind=Upload, equal=("status",), order="expires_at")
@@ -56,7 +58,7 @@ CREATED_OVER: Final = Query(kind=Created, order="expire_at")
 ALL: Final = (
     BATCHES, BATCHES_OF_OWNER, BATCHES_OF_INPUT, BATCHES_DUE,
     *FILES, *FILES_OF_OWNER, *FILES_OF_PURPOSE, *FILES_OF_OWNER_AND_PURPOSE, FILES_OVER,
-    SHARDS_OF_BATCH, SHARDS_DUE, PARTS_OF_UPLOAD, UPLOADS_OVER,
+    SHARDS_OF_BATCH, SHARDS_DUE, SHARDS_OF_DEPLOYMENT, PARTS_OF_UPLOAD, UPLOADS_OVER,
     OUTBOX_DUE, GARBAGE_DUE, CREATED_OVER,
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import read_config
+from shared.model_list import read_config
 from shared.settings import Settings
 from tests.e2e.stack import ROOT, Stack
 

@@ -15,7 +15,7 @@ from shared.lines.responses import RESPONSES
 from shared.providers.base import Answer, Codec, Encoded, Entry, Media, Provider, RequestLine
 from shared.providers.lowered import lowered_codec
 from shared.providers.vertex.codecs import chat_codec
-from shared.providers.vertex.provider import open_vertex
+from shared.providers.vertex.provider import open_provider as open_vertex
 from tests.providers.vertex.rules import SAMPLES, breaches, chat, request_of
 
 RAW = {json.loads(raw)["key"]: raw for raw in (SAMPLES / "gemini_predictions.jsonl").read_bytes().splitlines()}

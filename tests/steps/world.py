@@ -20,9 +20,9 @@ from shared.domain.messages import Message
 from shared.domain.shard import Shard
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
-from shared.providers.openai.provider import open_openai
+from shared.providers.openai.provider import open_provider as open_openai
 from shared.providers.vertex.client import VertexClient
-from shared.providers.vertex.provider import open_vertex
+from shared.providers.vertex.provider import open_provider as open_vertex
 from shared.steps.create import NewBatch, create
 from shared.steps.finish import shards_of
 from shared.steps.run import run
@@ -117,7 +117,7 @@ class World:
 
     def open_provider(self, deployment: Deployment, media: Media) -> Provider:
         if deployment.provider == "openai":
-            provider = open_openai(deployment)
+            provider = open_openai(deployment, media)
         else:
             http = httpx.Client(transport=httpx.MockTransport(self.upstream))
             provider = replace(open_vertex(deployment, media), client=VertexClient(deployment, http=http))

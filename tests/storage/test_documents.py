@@ -14,7 +14,7 @@ from shared.domain.batch import Batch, Status
 from shared.domain.cost import LedgerEntry
 from shared.domain.files import File, Garbage
 from shared.domain.messages import Message, Outbox
-from shared.domain.shard import Shard
+from shared.domain.shard import Shard, ShardStatus
 from shared.storage import queries
 from shared.storage.ports import Documents, Exists, Query, Record, Transaction
 from tests.storage.records import Note, any_of, batch, file, full
@@ -414,6 +414,8 @@ def choices(query: Query, name: str) -> list[Any]:
         some: list[Any] = [0, 1, 2, 3]
     elif (query.kind, name) == (Batch, "status"):
         some = [Status.VALIDATING, Status.COMPLETED]
+    elif (query.kind, name) == (Shard, "status"):
+        some = [ShardStatus.WAITING, ShardStatus.ENDED]
     else:
         some = ["a", "b'\"%"]
     return [*some, None] if (query.kind, name) in NULLABLE else some

@@ -7,17 +7,17 @@ from typing import Final
 from shared.config import Deployment
 from shared.domain.errors import ConfigError
 from shared.domain.shard import Job
-from shared.providers.base import Codec, Provider
+from shared.providers.base import Codec, Media, Provider
 from shared.providers.openai.client import OpenAIClient
 from shared.providers.openai.codec import openai_codec
 from shared.providers.openai.profile import ENDPOINTS, LIMITS, endpoints_of, refuse
 
-__all__ = ["copied_results", "open_openai"]
+__all__ = ["copied_results", "open_provider"]
 
 _RESULTS: Final = re.compile(r"(?:.*/)?results-[1-9]\.jsonl")
 
 
-def open_openai(deployment: Deployment) -> Provider:
+def open_provider(deployment: Deployment, media: Media) -> Provider:  # noqa: ARG001  # it reads no bucket of ours
     """The deployment's provider. Nothing connects before its first call; ConfigError where it cannot be run."""
     if (why := refuse(deployment)) is not None:
         raise ConfigError(f"deployment {deployment.id}: {why}")
@@ -40,7 +40,7 @@ def open_openai(deployment: Deployment) -> Provider:
         codec_named=codec_named,
         predictions=copied_results,
         fetch=client.fetch,
-        price_model=f"openai/{model}",  # a name that another provider has, too, is not sold at the same price
+        price_model=deployment.price_name or f"openai/{model}",
         location="global",
     )
 

@@ -18,7 +18,7 @@ from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
 from shared.providers.vertex.profile import bare, refuse_unknown_model
 
-__all__ = ["LIMITS", "final_predictions", "open_vertex"]
+__all__ = ["LIMITS", "final_predictions", "open_provider"]
 
 # "batch prediction for Gemini": 200,000 requests, and one input file of 1 GB; which GB is not said, so a margin.
 LIMITS: Final = Limits(rows=200_000, bytes=950_000_000)
@@ -29,7 +29,7 @@ _LOWERED: Final[dict[str, Lowering]] = {"/v1/responses": RESPONSES, "/v1/complet
 _PIECE: Final = re.compile(r"predictions\.jsonl-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
-def open_vertex(deployment: Deployment, media: Media) -> Provider:
+def open_provider(deployment: Deployment, media: Media) -> Provider:
     """The deployment's provider. Nothing connects before its first call; ConfigError where it cannot be run."""
     model = deployment.model
     if refusal := refuse_unknown_model(model):
@@ -57,7 +57,7 @@ def open_vertex(deployment: Deployment, media: Media) -> Provider:
         codec=codec,
         codec_named=codec_named,
         predictions=final_predictions,
-        price_model=model,
+        price_model=deployment.price_name or model,
         location=deployment.location,
     )
 

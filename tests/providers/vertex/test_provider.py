@@ -7,7 +7,7 @@ from shared.domain.errors import ConfigError
 from shared.domain.shard import Job, JobState
 from shared.providers.base import Media, Provider
 from shared.providers.vertex.profile import refuse_unknown_model
-from shared.providers.vertex.provider import final_predictions, open_vertex
+from shared.providers.vertex.provider import final_predictions, open_provider
 
 OUT = "gs://work/out/batch_a/0001/a1/"
 FOLDER = OUT + "prediction-model-2026-11-14T10:26:51.569037Z"
@@ -17,7 +17,7 @@ def provider(model: str) -> Provider:
     deployment = Deployment(
         id="d#0", group="d", provider="vertex_ai", model=model, project="p", location="europe-west4"
     )
-    return open_vertex(deployment, Media())
+    return open_provider(deployment, Media())
 
 
 def job(output: str | None = FOLDER) -> Job:

@@ -1,0 +1,30 @@
+"""What we remember of the places that run lines, so that all workers know of each other."""
+
+from dataclasses import dataclass
+
+from shared.domain.lease import Lease
+
+__all__ = ["Cooldown", "Slot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cooldown:
+    """A deployment that would not have a shard: until then, others of its group are asked first."""
+
+    id: str  # derived from the deployment's
+    until: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One worker's right to have lines in flight at a deployment that runs them one by one.
+
+    There is a fixed number of slots for each, so that all workers together never have more in flight than it may.
+    """
+
+    id: str  # derived from the deployment's, and which of its slots this is
+    lease: Lease | None = None
+    window: float | None = None  # how many lines at once went well; the next worker begins with it
+    closed_until: int | None = None  # the circuit is open: nobody is there
+    troubles: int = 0  # times in a row that the circuit was found open

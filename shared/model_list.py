@@ -1,0 +1,406 @@
+"""The configuration file: LiteLLM's `model_list` as it is, and beside it one block of our own, `offpeak`.
+
+Unknown keys are common in the files that users bring: they are warned about once and otherwise left alone. A value
+that would change where lines run or what they cost is refused, with the line of the file that it stands in. Where
+there is no file, LiteLLM's variables are a configuration, too: each provider that they name runs any model.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from shared.config import Batches, Config, Deployment, Events, Limits, PriceOverride
+from shared.domain.errors import ConfigError
+from shared.domain.ids import derived
+from shared.log import log
+
+__all__ = ["Refuse", "config_of_environment", "read_config"]
+
+_ENVIRONMENT: Final = "os.environ/"
+
+_SECTIONS: Final = ("model_list", "offpeak")
+_VERTEX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
+_BASE: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[\w.~/%-]*)?"
+)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_RATES: Final = {"input_cost_per_token": "input", "output_cost_per_token": "output"}  # LiteLLM's, and our names
+_BATCH: Final = "_batches"  # what LiteLLM's names end in where they are a batch's
+_MEGABYTE: Final = 2**20
+
+# LiteLLM's variables, by provider and parameter: what an entry does not say itself. Of several, the first that is set.
+_VARIABLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "vertex_ai": {
+        "vertex_project": ("VERTEXAI_PROJECT", "VERTEX_PROJECT"),
+        "vertex_location": ("VERTEXAI_LOCATION", "VERTEX_LOCATION"),
+        "vertex_credentials": ("VERTEXAI_CREDENTIALS", "GCS_PATH_SERVICE_ACCOUNT"),
+    },
+    "openai": {
+        "api_key": ("OPENAI_API_KEY",),
+        "api_base": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        "organization": ("OPENAI_ORGANIZATION", "OPENAI_ORG_ID"),
+    },
+    "azure": {
+        "api_base": ("AZURE_API_BASE",),
+        "api_key": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+        "api_version": ("AZURE_API_VERSION",),
+        "tenant_id": ("AZURE_TENANT_ID",),
+        "client_id": ("AZURE_CLIENT_ID",),
+        "client_secret": ("AZURE_CLIENT_SECRET",),
+        "azure_ad_token": ("AZURE_AD_TOKEN",),
+    },
+    "hosted_vllm": {"api_base": ("HOSTED_VLLM_API_BASE",), "api_key": ("HOSTED_VLLM_API_KEY",)},
+}
+_SAID_BY: Final = {  # which variable makes a provider part of a configuration without a file
+    "vertex_ai": "vertex_project",
+    "openai": "api_key",
+    "azure": "api_base",
+    "hosted_vllm": "api_base",
+}
+
+Refuse = Callable[[Deployment], str | None]
+
+
+class _Our(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limits: Limits = Limits()
+    prices: tuple[PriceOverride, ...] = ()
+    media_buckets: tuple[str, ...] | None = None
+    visibility: Literal["team", "own"] = "team"  # this and the next have no meaning before there are virtual keys
+    passthrough_buckets: tuple[str, ...] = ()
+    private_hosts: tuple[str, ...] = ()  # of api_base: http, or an address that is not public, must be named here
+    media_hosts: tuple[str, ...] = ()  # whose http(s) media lines may name, beside those of a deployment's own
+    events: Events | None = None
+
+
+_Text = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) in {int, float} else value)]  # YAML's
+
+
+class _Params(BaseModel):
+    """`litellm_params`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    vertex_project: _Text | None = None
+    vertex_location: str | None = None
+    vertex_credentials: str | dict[str, Any] | None = None
+    api_base: str | None = None
+    api_key: _Text | None = None
+    api_version: Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))] = None
+    organization: str | None = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    azure_ad_token: str | None = None
+    weight: float | None = Field(default=None, gt=0, le=1_000_000)
+    rpm: float | None = Field(default=None, gt=0)
+    tpm: float | None = Field(default=None, gt=0)
+    max_parallel_requests: int | None = Field(default=None, ge=1, le=1024)
+    timeout: float | None = Field(default=None, gt=0)
+    gcs_bucket_name: str | None = None  # the bucket of our own settings is used: all jobs of a batch meet there
+    bucket_name: str | None = None
+    use_in_pass_through: bool | None = None
+
+
+class _BatchLimits(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    lines: int | None = Field(default=None, ge=1)
+    bytes: int | None = Field(default=None, ge=1024)
+    enqueued_tokens: int | None = Field(default=None, ge=1)
+
+
+class _Info(BaseModel):
+    """`model_info`: LiteLLM keeps what it does not know, so our own settings of a deployment stand here."""
+
+    model_config = ConfigDict(extra="allow")
+
+    base_model: str | None = None
+    batches: Batches | None = None
+    batch_limits: _BatchLimits = _BatchLimits()
+    media_hosts: tuple[str, ...] = ()
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    model_name: str = Field(min_length=1)
+    litellm_params: _Params
+    model_info: _Info = _Info()
+
+
+def read_config(
+    text: str, *, name: str, environment: Mapping[str, str] | None = None, refuse: Refuse = lambda _: None
+) -> Config:
+    """Parse a configuration. ConfigError names the file (`name`) and the line of what is wrong.
+
+    `refuse` says why a deployment cannot be run by its provider; None where it can.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{name}{at}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    source = _Source(name, tree)
+    if not isinstance(document, dict):
+        raise ConfigError(f"{name}:1: expected a mapping with model_list, not a {type(document).__name__}")
+    ours_and_theirs = {key: document[key] for key in _SECTIONS if key in document}
+    if unknown := sorted(str(key) for key in document.keys() - {*_SECTIONS, "general_settings"}):
+        log("config_keys_ignored", severity="WARNING", file=name, keys=unknown)
+    general = document.get("general_settings")
+    document = source.resolved(ours_and_theirs, environment)
+    ours = source.checked(_Our, document.get("offpeak") or {}, "offpeak")
+    listed = document.get("model_list") or []
+    if not isinstance(listed, list):
+        raise ConfigError(f"{source.at('model_list')}: model_list is a list of model_name and litellm_params")
+    deployments: list[Deployment] = []
+    prices: list[PriceOverride] = []
+    for number, member in enumerate(listed):
+        entry = source.checked(_Entry, member, "model_list", number)
+        deployment = _deployment(entry, number, source, ours, environment)
+        deployment = _distinct(deployment, deployments)
+        rates = _listed_price(entry, deployment, source.at("model_list", number))
+        if rates:
+            deployment = deployment.model_copy(update={"price_name": f"{deployment.price_name}@{deployment.id}"})
+            prices.append(PriceOverride(model=deployment.price_name, source="model_list", usd_per_million=rates))
+        if (why := refuse(deployment)) is not None:
+            raise ConfigError(f"{source.at('model_list', number, 'litellm_params', 'model')}: {why}")
+        deployments.append(deployment)
+    return Config(
+        deployments=tuple(deployments),
+        limits=_limits(ours.limits, general, source),
+        prices=(*prices, *ours.prices),  # the later wins
+        media_buckets=ours.media_buckets,
+        events=ours.events,
+        master_key=_master_key(general, environment),
+    )
+
+
+def config_of_environment(environment: Mapping[str, str] | None = None, *, refuse: Refuse = lambda _: None) -> Config:
+    """What LiteLLM's variables alone say: any model of each provider whose project, key or address they name."""
+    environment = os.environ if environment is None else environment
+    entries = []
+    for provider, needed in _SAID_BY.items():
+        found = _said(provider, environment)
+        if found.get(needed):
+            entries.append({"model_name": f"{provider}/*", "litellm_params": {"model": f"{provider}/*", **found}})
+    deployments = []
+    for entry in entries:
+        source = _Source("the environment", None)
+        read = source.checked(_Entry, entry)
+        deployment = _deployment(read, 0, source, _Our(), environment)
+        if (why := refuse(deployment)) is not None:
+            raise ConfigError(
+                f"the environment: {', '.join(_VARIABLES[deployment.provider][_SAID_BY[deployment.provider]])}: {why}"
+            )
+        deployments.append(deployment)
+    return Config(deployments=tuple(deployments))
+
+
+def _said(provider: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a provider that variables give."""
+    names = _VARIABLES.get(provider, {})
+    first = {parameter: next(filter(None, map(environment.get, of)), None) for parameter, of in names.items()}
+    return {parameter: value for parameter, value in first.items() if value is not None}
+
+
+def _deployment(
+    entry: _Entry, number: int, source: "_Source", ours: _Our, environment: Mapping[str, str]
+) -> Deployment:
+    at = source.at("model_list", number, "litellm_params", "model")
+    provider, slash, model = entry.litellm_params.model.partition("/")
+    if not slash:
+        raise ConfigError(
+            f"{at}: model {entry.litellm_params.model!r} needs its provider in front, such as vertex_ai/{provider}"
+        )
+    unset = {name for name, value in entry.litellm_params if value is None}
+    said = {name: value for name, value in _said(provider, environment).items() if name in unset}
+    if "api_key" not in unset or "azure_ad_token" not in unset:  # one way to prove who we are is enough
+        said = {name: said[name] for name in said.keys() - {"api_key", "azure_ad_token", "client_secret"}}
+    params, info = entry.litellm_params.model_copy(update=said), entry.model_info
+    if provider == "vertex_ai" and not params.vertex_location and "VERTEXAI_PROJECT" in environment:
+        params = params.model_copy(update={"vertex_location": "us-central1"})  # LiteLLM's default
+    extra = (params.model_extra or {}).keys() - {f"{name}{end}" for name in _RATES for end in ("", _BATCH)}
+    if extra:
+        log("config_keys_ignored", severity="WARNING", file=source.name, keys=sorted(extra), model=entry.model_name)
+    base = params.api_base.rstrip("/") if params.api_base else None
+    if provider == "vertex_ai":
+        model = _VERTEX.sub("", model)
+        place = (params.vertex_project or "", params.vertex_location or "")
+    else:
+        place = (base or "", params.organization or "")
+        if (why := _unsafe(base, ours.private_hosts, plain=provider == "hosted_vllm")) is not None:
+            raise ConfigError(f"{source.at('model_list', number, 'litellm_params', 'api_base')}: api_base {why}")
+    if ("*" in entry.model_name) != ("*" in model) or entry.model_name.count("*") > 1 or model.count("*") > 1:
+        raise ConfigError(f"{at}: a pattern has one * in model_name and one in model")
+    credentials = params.vertex_credentials
+    return Deployment(
+        id=derived(entry.model_name, provider, model, *place)[:16],
+        group=entry.model_name,
+        provider=provider,
+        model=model,
+        base_model=info.base_model,
+        price_name=model
+        if provider == "vertex_ai"
+        else f"{provider}/{(info.base_model or model).removeprefix(f'{provider}/')}",
+        project=params.vertex_project or "",
+        location=params.vertex_location or "",
+        credentials=json.dumps(credentials) if isinstance(credentials, dict) else credentials,
+        api_base=base,
+        api_key=params.api_key,
+        api_version=params.api_version,
+        organization=params.organization,
+        tenant_id=params.tenant_id,
+        client_id=params.client_id,
+        client_secret=params.client_secret,
+        azure_ad_token=params.azure_ad_token,
+        weight=params.weight or params.rpm or params.tpm or 1.0,
+        parallel=params.max_parallel_requests,
+        timeout=params.timeout,
+        batches=info.batches,
+        media_hosts=(*info.media_hosts, *ours.media_hosts),
+        private_hosts=ours.private_hosts,
+        most_lines=info.batch_limits.lines,
+        most_bytes=info.batch_limits.bytes,
+        most_tokens=info.batch_limits.enqueued_tokens,
+        info=info.model_dump(exclude={"batches", "batch_limits", "media_hosts"}, exclude_none=True),
+    )
+
+
+def _distinct(deployment: Deployment, before: list[Deployment]) -> Deployment:
+    """Two accounts at one place differ in nothing that an id may be made of: the second and on are numbered."""
+    ids = {each.id for each in before}
+    number = 2
+    id = deployment.id
+    while id in ids:
+        id = derived(deployment.id, str(number))[:16]
+        number += 1
+    return deployment.model_copy(update={"id": id})
+
+
+def _limits(ours: Limits, general: object, source: "_Source") -> Limits:
+    """`general_settings.max_batch_file_size_mb` and `max_batch_file_records`, where our own block says nothing."""
+    if not isinstance(general, dict):
+        return ours
+    said: dict[str, Any] = {}
+    for theirs, name, unit in (
+        ("max_batch_file_size_mb", "file_bytes", _MEGABYTE),
+        ("max_batch_file_records", "lines_per_batch", 1),
+    ):
+        value = general.get(theirs)
+        if value is None or name in ours.model_fields_set:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ConfigError(f"{source.at('general_settings', theirs)}: general_settings.{theirs} is a number above 0")
+        said[name] = int(value * unit)
+    return ours.model_copy(update=said)
+
+
+def _master_key(general: object, environment: Mapping[str, str]) -> str | None:
+    key = general.get("master_key") if isinstance(general, dict) else None
+    if isinstance(key, str) and key.startswith(_ENVIRONMENT):
+        key = environment.get(key.removeprefix(_ENVIRONMENT))
+    return key if isinstance(key, str) and key else None
+
+
+def _unsafe(base: str | None, private_hosts: tuple[str, ...], *, plain: bool) -> str | None:
+    """Why a key may not go there; None where it may. `plain`: to a server in one's own network it may go by http."""
+    if base is None:
+        return None
+    found = _BASE.fullmatch(base)
+    if found is None:
+        return "is not https://host/path"  # nor names a user: the key stands in api_key
+    scheme, host = found["scheme"], found["host"].lower().strip("[]")
+    if host in _LOOPBACK or host in private_hosts or plain:
+        return None
+    if scheme == "http":
+        return f"must begin with https://, unless offpeak.private_hosts names {host}"
+    if _numeric(host):
+        return f"must name a host, unless offpeak.private_hosts names {host}"
+    return None
+
+
+def _numeric(host: str) -> bool:
+    """An address, in any of the ways in which a resolver reads one: `10.0.0.1`, `0x7f.1`, `2130706433`, `fd00::1`."""
+    return ":" in host or re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", host) is not None
+
+
+def _listed_price(entry: _Entry, deployment: Deployment, at: str) -> dict[str, Decimal]:
+    """What LiteLLM's own keys say that a token costs, in dollars per million. Vertex's prices stand in the book.
+
+    As in LiteLLM, a batch costs half of a price that is not said to be a batch's; a server of one's own knows no other.
+    """
+    if deployment.provider == "vertex_ai":
+        return {}
+    said = {**(entry.model_info.model_extra or {}), **(entry.litellm_params.model_extra or {})}
+    share = Decimal(1) if deployment.provider == "hosted_vllm" else Decimal("0.5")
+    rates = {}
+    try:
+        for key, name in _RATES.items():
+            if said.get(f"{key}{_BATCH}") is not None:
+                rates[name] = Decimal(str(said[f"{key}{_BATCH}"])) * 10**6
+            elif said.get(key) is not None:
+                rates[name] = Decimal(str(said[key])) * 10**6 * share
+    except ArithmeticError:
+        raise ConfigError(f"{at}: {' and '.join(_RATES)}, also with {_BATCH} behind, are dollars per token") from None
+    return rates
+
+
+class _Source:
+    """Knows in which line of the file a value stands."""
+
+    def __init__(self, name: str, tree: yaml.Node | None) -> None:
+        self.name, self._tree = name, tree
+
+    def at(self, *path: str | int) -> str:
+        """`file:line` of the value at `path`, or of the nearest thing around it."""
+        node, line = self._tree, 0
+        for step in path:
+            node = _child(node, step)
+            if node is None:
+                break
+            line = node.start_mark.line
+        return f"{self.name}:{line + 1}"
+
+    def checked(self, model: type[Any], value: object, *path: str | int) -> Any:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            where = (*path, *problem["loc"])
+            raise ConfigError(f"{self.at(*where)}: {'.'.join(map(str, where))}: {problem['msg']}") from error
+
+    def resolved(self, value: Any, environment: Mapping[str, str], *path: str | int) -> Any:
+        """The value with every string `os.environ/NAME` replaced by the variable."""
+        match value:
+            case dict():
+                return {key: self.resolved(member, environment, *path, key) for key, member in value.items()}
+            case list():
+                return [self.resolved(member, environment, *path, number) for number, member in enumerate(value)]
+            case str() if value.startswith(_ENVIRONMENT):
+                variable = value.removeprefix(_ENVIRONMENT)
+                if variable not in environment:
+                    raise ConfigError(f"{self.at(*path)}: the variable {variable} is not set")
+                return environment[variable]
+            case _:
+                return value
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        member: yaml.Node = node.value[step]
+        return member
+    return None
