@@ -102,7 +102,8 @@ class Shard:
     status: ShardStatus = ShardStatus.WAITING
     executes: bool = False  # its lines are run one by one, and there is no job at the provider
     tokens: int = 0  # about so many are in its lines: what a deployment's headroom is measured with
-    refused_by: tuple[str, ...] = ()  # deployments that would not have it, since the last time that all were asked
+    refused_by: tuple[str, ...] = ()  # deployments that will not have it, however often they are asked
+    busy_at: tuple[str, ...] = ()  # deployments that had no room or were not there, since all were asked the last time
     reruns: int = 0  # how many shards before it left these lines unanswered
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt

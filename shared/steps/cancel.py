@@ -11,7 +11,7 @@ from shared.app import App
 from shared.domain.batch import Batch, Ending, Status, advance, wind_up
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Conflict, NotFound
-from shared.domain.shard import Shard, ShardStatus
+from shared.domain.shard import Shard, next_step
 from shared.log import log
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
@@ -104,7 +104,7 @@ def _tell(shard_id: str, turn: Turn) -> None:
     shard = turn.get(Shard, shard_id)
     if shard is None:
         return
-    step = {ShardStatus.WAITING: "submit", ShardStatus.RUNNING: "check", ShardStatus.ENDED: "collect"}
-    if shard.status in step:
+    step = next_step(shard)
+    if step is not None:
         turn.put(replace(shard, due_at=turn.now + 5 * SECOND))
-        turn.send(step[shard.status], shard=shard.id)
+        turn.send(step, shard=shard.id)

@@ -95,9 +95,10 @@ def _look_again(app: App, seen: Shard, job: Job) -> None:
 
 
 def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
+    others = len(app.config.deployments_of(seen.group)) - len({*seen.refused_by, *seen.busy_at, seen.deployment}) > 0
     again = (
         job.state is JobState.FAILED
-        and job.retryable
+        and (job.retryable or others)
         and batch.ending is None
         and not batch.terminal
         and (job.crowded or seen.attempt < _MOST_ATTEMPTS)
@@ -109,6 +110,8 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
         if shard is None:
             return None
         if again:
+            here = shard.deployment
+            later = job.crowded and not others
             turn.put(
                 replace(
                     shard,
@@ -119,10 +122,11 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
                     gone=0,
                     empty_since=None,
                     job=None,
-                    due_at=turn.now + (_room_after(seen.attempt) if job.crowded else LOOK_AGAIN),
+                    busy_at=(*shard.busy_at, here) if others and here not in shard.busy_at else shard.busy_at,
+                    due_at=turn.now + (_room_after(seen.attempt) if later else LOOK_AGAIN),
                 )
             )
-            if not job.crowded:
+            if not later:
                 turn.send("submit", shard=shard.id)
         else:
             end(turn, shard, job)

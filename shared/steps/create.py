@@ -1,7 +1,7 @@
 """A batch comes into being: the batch, its first message and the memory of the request are one transaction.
 
 Nothing of the input is looked at here, and an unknown file is no error: as at OpenAI, the batch is there at once and
-fails a moment later.
+fails a moment later. What the request and the upload of its file say of where the lines are to run has to agree, though.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from shared.domain.batch import Batch, window
 from shared.domain.clock import DAY, MINUTE, SECOND
 from shared.domain.errors import BadRequest
 from shared.domain.files import File, live
+from shared.domain.hints import Hints
 from shared.domain.ids import canonical, derived, new_batch_id
 from shared.domain.messages import Created
 from shared.log import log
@@ -34,6 +35,7 @@ class NewBatch:
     completion_window: str
     metadata: dict[str, str] | None = None
     output_life: int | None = None  # milliseconds the output files live; None: as long as OpenAI's
+    hints: Hints = Hints()  # groups by name, which the caller may use
 
 
 def create(
@@ -80,6 +82,8 @@ def create(
             created_at=turn.now,
             expires_at=turn.now + time,
             models=caller.models,
+            hints=_agreed(file.hints, request.hints) if file else request.hints,
+            native=file is not None and file.native,
             metadata=request.metadata,
             output_life=request.output_life,
             due_at=turn.now + LOOK_AGAIN,
@@ -94,3 +98,24 @@ def create(
     batch = commit(app, body)
     log("batch_created" if batch.id == batch_id else "batch_repeated", **batch.log_context())
     return batch
+
+
+def _agreed(file: Hints, request: Hints) -> Hints:
+    """What an upload and a create say together; BadRequest where no deployment could do as both say."""
+    both = tuple(group for group in request.models if group in file.models)
+    if file.models and request.models and not both:
+        raise BadRequest(
+            f"This request names {_listed(request.models)}, but its input file was uploaded for "
+            f"{_listed(file.models)}.",
+            param="model",
+        )
+    if file.provider and request.provider and file.provider != request.provider:
+        raise BadRequest(
+            f"This request names the provider {request.provider}, but its input file was uploaded for {file.provider}.",
+            param="custom_llm_provider",
+        )
+    return Hints(models=both or request.models or file.models, provider=request.provider or file.provider)
+
+
+def _listed(models: tuple[str, ...]) -> str:
+    return f"the model{'s' if len(models) > 1 else ''} {', '.join(models)}"

@@ -25,22 +25,22 @@ class Index:
     def __init__(self, objects: Objects, name: str) -> None:
         with objects.open(name) as stream:
             self._block = b"".join(chunks_of(stream))
-        self._ordinals, self._starts = array("L"), array("L")
+        self.ordinals, self._starts = array("L"), array("L")  # the first is what a move needs
         start = 0
         while (end := self._block.find(b"\n", start)) >= 0:
             self._starts.append(start)
-            self._ordinals.append(int(self._block[start + 1 : self._block.index(b",", start)]))
+            self.ordinals.append(int(self._block[start + 1 : self._block.index(b",", start)]))
             start = end + 1
         self._starts.append(start)
-        self._done = bytearray(len(self._ordinals))
+        self._done = bytearray(len(self.ordinals))
 
     def __len__(self) -> int:
-        return len(self._ordinals)
+        return len(self.ordinals)
 
     def find(self, ordinal: int) -> int | None:
         """The position of a line, or None where the shard has no such line."""
-        position = bisect_left(self._ordinals, ordinal)
-        if position < len(self._ordinals) and self._ordinals[position] == ordinal:
+        position = bisect_left(self.ordinals, ordinal)
+        if position < len(self.ordinals) and self.ordinals[position] == ordinal:
             return position
         return None
 

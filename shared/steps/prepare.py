@@ -5,17 +5,18 @@ that its provider could not run becomes a row of the error file, and the others 
 """
 
 import heapq
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.app import App
 from shared.domain import layout
 from shared.domain.batch import Batch, BatchError, Counts, Rows, Status, advance
-from shared.domain.shard import Shard
+from shared.domain.clock import MINUTE
+from shared.domain.shard import Shard, next_step
 from shared.lines.errors import InvalidLine, LineError
-from shared.lines.parse import Parser, too_long
-from shared.lines.read import chunks_of, lines_of
+from shared.lines.native import refused_native
+from shared.lines.parse import too_long
 from shared.lines.rows import refused, row_id
 from shared.lines.unique import CustomIds, Repeats
 from shared.steps.claim import Held, claim
@@ -24,6 +25,7 @@ from shared.steps.create import LOOK_AGAIN
 from shared.steps.finish import finalizing
 from shared.steps.parts import Buffers
 from shared.steps.report import report
+from shared.steps.source import input_lines, input_size, parser_of
 from shared.steps.split import Splitter
 from shared.steps.waste import throw_away
 from shared.storage.ports import ObjectMissing
@@ -32,6 +34,8 @@ __all__ = ["MOST_ERRORS", "prepare"]
 
 MOST_ERRORS: Final = 100
 _BEAT: Final = 1024  # lines between two looks at the clock
+_AT_ONCE: Final = 4  # shards of one batch that are begun at a deployment where lines are run one by one
+_QUEUED: Final = 5 * MINUTE
 
 _NO_FILE: Final = "Cannot find file {id}, or organization does not have access to it."
 _EMPTY: Final = "The input file is empty. Please ensure that the batch contains at least one request."
@@ -119,8 +123,8 @@ class _Pass:
         self._prefix = layout.rows_prefix(app.data_bucket, batch.id, "prepare", batch.epoch)
         self._row_prefix = row_id(batch.id)
         self._errors = buffers.parts(self._prefix, "errors")
-        self._splitter = Splitter(app, batch, buffers)
-        self._parser = Parser(batch.endpoint)
+        self._splitter = Splitter(app, batch, buffers, input_size(app, batch))
+        self._parser = parser_of(batch)
         self.ids = CustomIds()
         self.problems = Problems()
         self.lines = self.refusals = 0
@@ -128,22 +132,27 @@ class _Pass:
     def read(self, number: int, raw: bytes | None) -> None:
         """One line: into a shard, into the error file, or among the problems."""
         self.lines += 1
+        line = None
         try:
             if raw is None:
                 raise too_long(self._limits.line_bytes)
             line = self._parser.parse(raw)
-            self.ids.add(line.custom_id)
-            route = self._splitter.route(line)
+            if not self._batch.native:
+                self.ids.add(line.custom_id)
+            group = self._splitter.group(line)
+            if not self.problems:  # else nothing of this file will run
+                self._splitter.add(number, line, group, len(raw))
         except InvalidLine as error:
             self.problems.add(number, error)
-            return
-        if self.problems:  # nothing of this file will run
-            return
-        try:
-            self._splitter.add(number, line, route)
         except LineError as error:
+            if self.problems or line is None:
+                return
             self.refusals += 1
-            self._errors.add(refused(self._row_prefix, number, line.custom_id, error))
+            self._errors.add(
+                refused_native(line, error)
+                if self._batch.native
+                else refused(self._row_prefix, number, line.custom_id, error)
+            )
 
     def draft(self) -> Draft:
         """What came of it, all of it written."""
@@ -159,7 +168,7 @@ class _Pass:
 def _read(app: App, held: Held[Batch]) -> Draft | Problems:
     """The draft of a sound file, or what is wrong with it."""
     work, most = _Pass(app, held), app.config.limits.lines_per_batch
-    for number, raw in _lines(app, held.record):
+    for number, raw in input_lines(app, held.record):
         if number & (_BEAT - 1) == 0:
             held.beat()
         work.read(number, raw)
@@ -172,18 +181,11 @@ def _read(app: App, held: Held[Batch]) -> Draft | Problems:
     return work.problems or work.draft()
 
 
-def _lines(app: App, batch: Batch) -> Iterator[tuple[int, bytes | None]]:
-    if batch.input_object is None:
-        raise ObjectMissing(batch.input_file_id)
-    with app.objects.open(batch.input_object) as stream:
-        yield from lines_of(chunks_of(stream), longest=app.config.limits.line_bytes)
-
-
 def _repeated(app: App, held: Held[Batch], repeats: Repeats) -> Problems:
     """A second pass, for the numbers of the lines that repeat a custom_id."""
     problems = Problems()
-    parser = Parser(held.record.endpoint)
-    for number, raw in _lines(app, held.record):
+    parser = parser_of(held.record)
+    for number, raw in input_lines(app, held.record):
         if number & (_BEAT - 1) == 0:
             held.beat()
         try:
@@ -219,9 +221,14 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
             lease=None,
             due_at=batch.expires_at,
         )
+        begun: Counter[str] = Counter()
         for shard in draft.shards:
-            turn.add(replace(shard, due_at=turn.now + LOOK_AGAIN))
-            turn.send("submit", shard=shard.id)
+            begun[shard.deployment] += shard.executes
+            queued = begun[shard.deployment] > _AT_ONCE  # whoever has done the first goes on with these
+            turn.add(replace(shard, due_at=turn.now + (_QUEUED if queued else LOOK_AGAIN)))
+            step = next_step(shard)
+            if step is not None and not queued:
+                turn.send(step, shard=shard.id)
         if not draft.shards:
             batch = finalizing(turn, batch)
         turn.put(batch)

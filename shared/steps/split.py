@@ -1,9 +1,10 @@
 """Lines to shards: which deployment runs a line, and with which others it may share a job.
 
-One job has one model, a most of rows and of bytes, and one type for each path of free-form JSON. Lines that do not fit
-an open shard open another one.
+The deployment is chosen here, when the batch is prepared. One job has one model, a most of rows and of bytes, and one
+type for each path of free-form JSON. Lines that do not fit an open shard open another one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,10 +16,12 @@ from shared.domain import layout
 from shared.domain.batch import Batch
 from shared.domain.shard import Shard
 from shared.lines.errors import InvalidLine, LineError
-from shared.providers.base import Codec, Encoded, Entry, Limits, RequestLine
+from shared.providers.base import NATIVE, Codec, Encoded, Entry, Limits, RequestLine
 from shared.steps.parts import Buffers, Parts
+from shared.steps.route import candidates, named_by_hints
+from shared.steps.spread import Spread, in_order
 
-__all__ = ["Route", "Splitter"]
+__all__ = ["Group", "Lanes", "Route", "Splitter", "open_route"]
 
 _MOST_LANES: Final = 8  # shards that are written side by side because their lines' free-form JSON cannot share a job
 _MOST_SHARDS: Final = 256  # of one batch, where that is the reason
@@ -26,21 +29,43 @@ _TOO_MANY_SHAPES: Final = (
     "The free-form JSON of this line (tool arguments, function results or schemas) cannot share a job with that of the "
     "lines before it: it has other types at the same paths, or too many paths. Put it into another batch."
 )
+_NO_MODEL: Final = (
+    "Native rows do not say which model they are for: name it when the file is uploaded, or the batch created, with "
+    "model, target_model_names or the header x-litellm-model."
+)
 _MOST_PATHS: Final = 5_000  # of free-form JSON in one job: each becomes a column of the importer's table
 _MOST_SPELLINGS: Final = 1_000  # of models; more are looked up each time
 _FANNED_ROWS: Final = 25_000  # where lines become several rows each, `collect` has to bring these together again
 _INDEX_BYTES: Final = 32 * 2**20  # `collect` holds a shard's index in memory
+_TOKEN: Final = 4  # bytes, roughly
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where lines of one model go."""
+    """One deployment that lines may go to."""
 
     deployment: Deployment
     codec: Codec
     limits: Limits
+    executes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Where the lines of one model go: its routes, best first, and whose turn it is."""
+
+    name: str
+    routes: list[Route]
+    spread: Spread
+
+
+def open_route(app: App, deployment: Deployment, endpoint: str) -> Route | None:
+    """A deployment, ready for lines of an endpoint (or NATIVE); None where it does not run that."""
+    provider = app.provider(deployment.id)
+    codec = provider.codec(endpoint)
+    return None if codec is None else Route(deployment, codec, provider.limits, provider.executes())
 
 
 @dataclass(slots=True)
@@ -56,13 +81,19 @@ class _Lane:
     row_count: int = 0
     input_count: int = 0
 
+    @property
+    def tokens(self) -> int:
+        """About so many tokens are in its rows, at four bytes each."""
+        return self.rows.size // _TOKEN
+
     def full(self, more: Encoded) -> bool:
-        limits = self.route.limits
-        return (
+        limits, tokens = self.route.limits, self.route.deployment.most_tokens
+        return self.line_count > 0 and (
             self.row_count + more.count > (limits.rows if self.row_count == self.line_count else _FANNED_ROWS)
             or self.rows.size + len(more.rows) > limits.bytes
             or (limits.inputs is not None and self.input_count + more.inputs > limits.inputs)
             or self.index.size > _INDEX_BYTES
+            or (tokens is not None and (self.rows.size + len(more.rows)) // _TOKEN > tokens)
         )
 
     def takes(self, shape: dict[str, str]) -> bool:
@@ -73,34 +104,20 @@ class _Lane:
         return len(self.shape) + len(shape) <= _MOST_PATHS or len(self.shape | shape) <= _MOST_PATHS
 
 
-class Splitter:
-    """Takes the lines of one batch in order; leaves shards."""
+class Lanes:
+    """The shards of one batch that are being written, each in a folder of its own."""
 
-    def __init__(self, app: App, batch: Batch, buffers: Buffers) -> None:
-        self._app, self._batch, self._buffers = app, batch, buffers
-        self._routes: dict[str, Route] = {}
+    def __init__(self, app: App, batch: Batch, buffers: Buffers, folder: Callable[[int], str]) -> None:
+        self._app, self._batch, self._buffers, self._folder = app, batch, buffers, folder
         self._lanes: dict[tuple[str, str], list[_Lane]] = {}
         self._done: list[Shard] = []
         self._opened = 0
 
-    def route(self, line: RequestLine) -> Route:
-        """Where the line's model runs; InvalidLine where it does not."""
-        model = line.body["model"]
-        route = self._routes.get(model)
-        if route is None:
-            route = self._find(model)
-            if len(self._routes) < _MOST_SPELLINGS:
-                self._routes[model] = route
-        return route
-
-    def add(self, ordinal: int, line: RequestLine, route: Route) -> None:
-        """Encode the line into a shard; LineError where it cannot be run."""
-        encoded = route.codec.encode(line, ordinal)
+    def add(self, route: Route, encoded: Encoded, entry: Entry) -> None:
+        """Put an encoded line into a shard; LineError where it can share none."""
         lane = self._lane(route, encoded)
         lane.rows.add(encoded.rows)
-        lane.index.add(
-            _encode(Entry(ordinal, line.custom_id, line.body["model"], encoded.hints, encoded.count)) + b"\n"
-        )
+        lane.index.add(_encode(entry) + b"\n")
         lane.line_count += 1
         lane.row_count += encoded.count
         lane.input_count += encoded.inputs
@@ -112,27 +129,6 @@ class Splitter:
                 self._finish(lane)
         self._lanes.clear()
         return sorted(self._done, key=lambda shard: shard.number)
-
-    def only_model(self) -> str | None:
-        """The model of all lines, as callers wrote it; None where there are several."""
-        return next(iter(self._routes)) if len(self._routes) == 1 else None
-
-    def _find(self, model: str) -> Route:
-        config = self._app.config
-        group = config.group_of(model)
-        if group is None or (self._batch.models is not None and group not in self._batch.models):
-            raise InvalidLine(
-                "model_not_found", f"The provided model '{model[:64]}' is not supported by the Batch API.", "body.model"
-            )
-        choices = config.deployments_of(group)
-        deployment = choices[int(self._batch.id[-8:], 16) % len(choices)]
-        provider = self._app.provider(deployment.id)
-        codec = provider.codec(self._batch.endpoint)
-        if codec is None:
-            raise InvalidLine(
-                "invalid_request", f"The model '{group}' does not run {self._batch.endpoint} here.", "url"
-            )
-        return Route(deployment, codec, provider.limits)
 
     def _lane(self, route: Route, encoded: Encoded) -> _Lane:
         lanes = self._lanes.setdefault((route.deployment.id, route.codec.name), [])
@@ -159,7 +155,7 @@ class Splitter:
 
     def _open(self, route: Route) -> _Lane:
         self._opened += 1
-        folder = layout.shard_folder(self._app.work_bucket, self._batch.id, self._opened, self._batch.epoch)
+        folder = self._folder(self._opened)
         rows, index = self._buffers.parts(folder, "lines"), self._buffers.parts(folder, "index")
         return _Lane(self._opened, route, rows, index, {})
 
@@ -173,10 +169,80 @@ class Splitter:
                 group=deployment.group,
                 deployment=deployment.id,
                 codec=lane.route.codec.name,
+                executes=lane.route.executes,
                 source=lane.rows.join(),
                 index=lane.index.join(),
                 lines=lane.line_count,
                 rows=lane.row_count,
+                tokens=lane.tokens,
                 created_at=self._app.now(),
             )
         )
+
+
+class Splitter:
+    """Takes the lines of one batch in order; leaves shards."""
+
+    def __init__(self, app: App, batch: Batch, buffers: Buffers, size: int) -> None:
+        self._app, self._batch, self._size = app, batch, size
+        self._groups: dict[str, Group] = {}
+        self._lanes = Lanes(
+            app, batch, buffers, lambda number: layout.shard_folder(app.work_bucket, batch.id, number, batch.epoch)
+        )
+
+    def group(self, line: RequestLine) -> Group:
+        """Where the line's model runs; InvalidLine where it does not, LineError where its request says otherwise."""
+        model = "" if self._batch.native else line.body["model"]
+        group = self._groups.get(model)
+        if group is None:
+            group = self._find(model)
+            if len(self._groups) < _MOST_SPELLINGS:
+                self._groups[model] = group
+        return group
+
+    def add(self, ordinal: int, line: RequestLine, group: Group, size: int) -> None:
+        """Encode the line, which had `size` bytes, into a shard; LineError where no deployment could run it."""
+        route = group.routes[group.spread.at]
+        try:
+            encoded = route.codec.encode(line, ordinal)
+        except LineError:
+            route, encoded = self._elsewhere(line, ordinal, group)
+        model = group.name if self._batch.native else line.body["model"]
+        self._lanes.add(route, encoded, Entry(ordinal, line.custom_id, model, encoded.hints, encoded.count))
+        group.spread.took(size)
+
+    def close(self) -> list[Shard]:
+        """Write what is left. The shards, waiting to be submitted."""
+        return self._lanes.close()
+
+    def only_model(self) -> str | None:
+        """The model of all lines, as callers wrote it; None where there are several."""
+        return next(iter(self._groups)) or None if len(self._groups) == 1 else None
+
+    def _elsewhere(self, line: RequestLine, ordinal: int, group: Group) -> tuple[Route, Encoded]:
+        """One model of a group may do what another cannot; else the first one's reason is the line's."""
+        refusal: LineError | None = None
+        for route in (group.routes[group.spread.at], *group.routes):
+            try:
+                return route, route.codec.encode(line, ordinal)
+            except LineError as error:
+                refusal = refusal or error
+        raise refusal or LineError(None, "The line could not be run.")
+
+    def _find(self, model: str) -> Group:
+        batch, config = self._batch, self._app.config
+        if batch.native:
+            named = named_by_hints(config, batch)
+            if named is None:
+                raise InvalidLine("model_not_found", _NO_MODEL, "model")
+            name, choices = named
+        else:
+            name, choices = candidates(config, batch, model)
+        endpoint = NATIVE if batch.native else batch.endpoint
+        shares = in_order(self._app, choices, batch.id)
+        routes = [(open_route(self._app, share.deployment, endpoint), share.part) for share in shares]
+        able = [(route, part) for route, part in routes if route is not None]
+        if not able:
+            what = "rows of its provider" if batch.native else batch.endpoint
+            raise InvalidLine("invalid_request", f"The model '{name}' does not run {what} here.", "url")
+        return Group(name, [route for route, _ in able], Spread([part for _, part in able], self._size))

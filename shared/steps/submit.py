@@ -1,11 +1,12 @@
 """submit(shard): create the provider's job, at most once.
 
 claim, tries + 1 ──► look for our label (from the second try on) ──► create ──► record the job
+      │                                     refused, and nothing was made ──► the next deployment of the group
       └ died anywhere here: the next try looks before it creates, and finds what the dead one made
 """
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -16,15 +17,19 @@ from shared.domain.clock import SECOND
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState, Shard, ShardStatus, label, move_to
 from shared.log import log
-from shared.providers.base import Client, JobMissing, JobRequest, Refused, Unknown
+from shared.providers.base import Busy, Client, JobMissing, JobRequest, Refused, Unknown
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
+from shared.steps.move import cool_down, elsewhere, hand_over
+from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
-__all__ = ["end", "patience", "submit"]
+__all__ = ["Trouble", "end", "patience", "submit"]
 
 _MOST_TROUBLES: Final = 5  # refusals that time might heal, such as 403 after a fresh grant: about a minute
 _FIRST_CHECK: Final = SECOND
+_LONGEST_PAUSE: Final = 1_800.0  # seconds that a Retry-After may ask for
+_MOST_RUNNING: Final = 300  # shards of one deployment that are counted
 
 
 def patience(troubles: int) -> int:
@@ -32,38 +37,123 @@ def patience(troubles: int) -> int:
     return min(60, 1 << min(troubles, 6)) * SECOND
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a deployment does not run a shard now; with an error, it never will."""
+
+    reason: str
+    error: BatchError | None = None
+    retry_after: float | None = None  # seconds
+
+
+class _NotMade(Exception):
+    """This try has certainly made no job."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.reason)
+        self.trouble = trouble
+
+
 def submit(app: App, shard_id: str) -> None:
-    """Move a shard from waiting to running, or to ended where its provider will not have it."""
+    """Move a shard from waiting to running, to another deployment, or to ended where none will have it."""
     with claim(app, Shard, shard_id, wanted=_wanted, change=_one_more_try) as held:
         if held is None:
             return
-        shard = held.record
-        batch = app.documents.get(Batch, shard.batch)
-        asked = False
+        batch = app.documents.get(Batch, held.record.batch)
         try:
-            client = app.provider(shard.deployment).client
-            job = _made_before(client, shard)
-            if job is not None:
-                log("job_adopted", **shard.log_context(), tries=shard.tries)
-            elif batch is None or batch.ending is not None or batch.terminal:
-                _end(app, held, None)
-                return
-            else:
-                held.fresh()
-                asked = True
-                job = client.create_job(_request(app, held, batch))
-        except Refused as refusal:
-            if refusal.settled or shard.troubles >= _MOST_TROUBLES:
-                _end(app, held, refusal.error)
-            else:
-                _wait(app, held, refusal.error.message, made_none=True)
-        except Transient as trouble:
+            client = app.provider(held.record.deployment).client
+            job = _job(app, held, batch, client)
+        except _NotMade as none:
+            _try_elsewhere(app, held, batch, none.trouble)
+        except Transient as error:
             if batch is not None and overdue(batch, app.now()):
                 _end(app, held, None)
             else:
-                _wait(app, held, str(trouble), made_none=asked and not isinstance(trouble, Unknown))
+                _wait(app, held, Trouble(reason=str(error)), made_none=False)
         else:
-            _record(app, held, job, client)
+            if job is not None:
+                _record(app, held, job, client)
+
+
+def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Job | None:
+    """The shard's job, found or made; None where the shard is settled without one."""
+    shard = held.record
+    job = _made_before(client, shard)
+    if job is not None:
+        log("job_adopted", **shard.log_context(), tries=shard.tries)
+        return job
+    if batch is None or batch.ending is not None or batch.terminal:
+        _end(app, held, None)
+        return None
+    if shard.tries == 1 and shard.deployment in shard.busy_at and _moved(app, held, NOT_AGAIN):
+        return None
+    held.fresh()
+    try:
+        _refuse_crowd(app, shard)
+        return client.create_job(_request(app, held, batch))
+    except Unknown:
+        raise
+    except Busy as busy:
+        raise _NotMade(Trouble(reason=str(busy), retry_after=busy.retry_after)) from busy
+    except Transient as error:
+        raise _NotMade(Trouble(reason=str(error))) from error
+    except Refused as refusal:
+        settled = refusal.settled or shard.troubles >= _MOST_TROUBLES
+        error = refusal.error if settled else None
+        raise _NotMade(Trouble(reason=refusal.error.message, error=error)) from refusal
+
+
+def _try_elsewhere(app: App, held: Held[Shard], batch: Batch | None, trouble: Trouble) -> None:
+    if batch is not None and overdue(batch, app.now()):
+        _end(app, held, None)
+    elif not _moved(app, held, trouble):
+        if trouble.error is not None:
+            _end(app, held, trouble.error)
+        else:
+            _wait(app, held, trouble, made_none=True)
+
+
+NOT_AGAIN: Final = Trouble(reason="its last job there failed, or there was no room")
+
+
+def _moved(app: App, held: Held[Shard], trouble: Trouble) -> bool:
+    """Whether another deployment got the shard, of which this one certainly runs nothing.
+
+    Those that had no room are asked again when all others were; those that refused for good never are.
+    """
+    shard = held.record
+    if shard.tries > 1:  # an earlier try may have made a job that cannot be seen yet
+        return False
+    here = (shard.deployment,)
+    refused = (*shard.refused_by, *here) if trouble.error is not None else shard.refused_by
+    busy = shard.busy_at if trouble.error is not None or here[0] in shard.busy_at else (*shard.busy_at, *here)
+    found = elsewhere(app, held, None, without={*here, *refused, *busy})
+    pause = 0
+    if not found and trouble.error is not None and busy:  # all others had no room a while ago
+        found, busy, pause = elsewhere(app, held, None, without=refused), (), patience(shard.troubles + 3)
+    if not found:
+        return False
+
+    def body(turn: Turn) -> None:
+        current = held.current(turn)
+        due = {"due_at": turn.now + pause} if pause else {}
+        hand_over(turn, current, found, refused_by=refused, busy_at=busy, troubles=current.troubles, **due)
+        cool_down(turn, here[0], trouble.reason, retry_after=trouble.retry_after)
+
+    commit(app, body)
+    log("shard_moved", **shard.log_context(), was=here[0], to=found[0].deployment, reason=trouble.reason)
+    return True
+
+
+def _refuse_crowd(app: App, shard: Shard) -> None:
+    """Busy where so many tokens run there already that this shard's would be more than the configuration allows."""
+    deployment = app.config.deployment(shard.deployment)
+    if deployment is None or deployment.most_tokens is None:
+        return
+    running = app.documents.query(SHARDS_OF_DEPLOYMENT, shard.deployment, ShardStatus.RUNNING, limit=_MOST_RUNNING)
+    tokens = sum(each.tokens for each in running)
+    if running and tokens + shard.tokens > deployment.most_tokens:
+        raise Busy(f"{tokens:,} tokens are enqueued there, of {deployment.most_tokens:,}")
 
 
 def end(turn: Turn, shard: Shard, job: Job | None) -> None:
@@ -128,7 +218,7 @@ def _record(app: App, held: Held[Shard], job: Job, client: Client) -> None:
     log("job_created", **held.record.log_context(), tries=held.record.tries)
 
 
-def _wait(app: App, held: Held[Shard], reason: str, *, made_none: bool) -> None:
+def _wait(app: App, held: Held[Shard], trouble: Trouble, *, made_none: bool) -> None:
     """The provider is in trouble, not the line: try again later, however long that takes.
 
     A try that certainly made no job is forgotten, so that the next one need not look for it.
@@ -137,12 +227,13 @@ def _wait(app: App, held: Held[Shard], reason: str, *, made_none: bool) -> None:
     def body(turn: Turn) -> Shard:
         shard = held.current(turn)
         troubles, tries = shard.troubles + 1, shard.tries - made_none
-        shard = replace(shard, lease=None, troubles=troubles, tries=tries, due_at=turn.now + patience(troubles))
+        pause = max(patience(troubles), int(min(trouble.retry_after or 0, _LONGEST_PAUSE) * SECOND))
+        shard = replace(shard, lease=None, troubles=troubles, tries=tries, busy_at=(), due_at=turn.now + pause)
         turn.put(shard)
         return shard
 
     shard = commit(app, body)
-    log("submit_postponed", severity="WARNING", **shard.log_context(), troubles=shard.troubles, reason=reason)
+    log("submit_postponed", severity="WARNING", **shard.log_context(), troubles=shard.troubles, reason=trouble.reason)
 
 
 def _end(app: App, held: Held[Shard], error: BatchError | None) -> None:

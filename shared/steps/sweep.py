@@ -14,7 +14,7 @@ from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Transient
 from shared.domain.files import Garbage, UploadStatus
 from shared.domain.messages import Created, Message, Outbox
-from shared.domain.shard import Shard, ShardStatus
+from shared.domain.shard import Shard, next_step
 from shared.log import log
 from shared.steps import uploads
 from shared.steps.cancel import expire
@@ -39,7 +39,6 @@ __all__ = ["sweep"]
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20  # a sweep is short; the next one goes on
 _STUCK: Final = 15 * MINUTE  # after its time was over, or its cancel, a batch should have ended
-_SHARD_STEP: Final = {ShardStatus.WAITING: "submit", ShardStatus.RUNNING: "check", ShardStatus.ENDED: "collect"}
 
 
 def sweep(app: App) -> None:
@@ -105,7 +104,9 @@ def _move_batch(app: App, batch: Batch) -> None:
 
 def _move_shard(app: App, shard: Shard) -> None:
     _postpone(app, Shard, shard)
-    app.bus.publish([Message(step=_SHARD_STEP[shard.status], shard=shard.id, trace=current())])
+    step = next_step(shard)
+    if step is not None:
+        app.bus.publish([Message(step=step, shard=shard.id, trace=current())])
 
 
 def _postpone(app: App, kind: type[Any], seen: Batch | Shard) -> None:

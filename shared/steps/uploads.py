@@ -17,6 +17,7 @@ from shared.domain.access import Caller
 from shared.domain.clock import DAY
 from shared.domain.errors import BadRequest, Gone, NotFound
 from shared.domain.files import BATCH_LIFE, UPLOAD_LIFE, File, Garbage, Part, Upload, UploadStatus
+from shared.domain.hints import Hints
 from shared.domain.ids import canonical, derived, new_file_id, new_part_id, new_upload_id
 from shared.domain.layout import file_object, part_object
 from shared.log import log
@@ -40,6 +41,8 @@ class NewUpload:
     bytes: int
     mime_type: str
     file_life: int | None = None  # milliseconds the finished file lives; None: as long as OpenAI's
+    hints: Hints = Hints()
+    native: bool = False
 
 
 def create(app: App, caller: Caller, request: NewUpload) -> Upload:
@@ -56,6 +59,8 @@ def create(app: App, caller: Caller, request: NewUpload) -> Upload:
         created_at=now,
         expires_at=now + UPLOAD_LIFE,
         file_life=BATCH_LIFE if life is None and request.purpose == "batch" else life,
+        hints=request.hints,
+        native=request.native,
     )
     app.documents.transact(lambda tx: tx.add(upload))
     return upload
@@ -227,6 +232,8 @@ def _commit(app: App, claimed: Upload, stat: Stat) -> Upload:
             generation=stat.generation,
             created_at=now,
             expires_at=None if upload.file_life is None else now + upload.file_life,
+            hints=upload.hints,
+            native=upload.native,
         )
         tx.add(file)
         tx.delete(Garbage, derived(stat.name))

@@ -1,0 +1,167 @@
+"""A shard's lines for another deployment of their group: read from the input once more, and encoded again.
+
+Only what certainly has not begun is moved, or what a failed job has left unanswered.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shared.app import App, Unconfigured
+from shared.config import Deployment
+from shared.domain import layout
+from shared.domain.batch import Batch
+from shared.domain.clock import MINUTE, SECOND
+from shared.domain.errors import ConfigError, Transient
+from shared.domain.ids import derived
+from shared.domain.places import Cooldown
+from shared.domain.shard import Shard, ShardStatus, move_to, next_step
+from shared.lines.errors import LineError
+from shared.log import log
+from shared.providers.base import NATIVE, Entry
+from shared.steps.claim import Held
+from shared.steps.commit import Turn
+from shared.steps.create import LOOK_AGAIN
+from shared.steps.index import Index
+from shared.steps.parts import Buffers
+from shared.steps.route import candidates, named_by_hints
+from shared.steps.source import input_lines, parser_of
+from shared.steps.split import Lanes, Route, open_route
+from shared.steps.spread import in_order
+from shared.storage.ports import ObjectMissing
+
+__all__ = ["add_shards", "cool_down", "elsewhere", "hand_over"]
+
+_BEAT: Final = 1024  # lines between two looks at the clock
+_COOL: Final = MINUTE  # LiteLLM's cooldown is shorter, and its requests too
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where lines go, and where what is written for it lies."""
+
+    route: Route
+    folder: str
+
+
+def elsewhere(app: App, held: Held[Shard], ordinals: Sequence[int] | None, without: Collection[str]) -> list[Shard]:
+    """These lines of the shard, all of them if None, encoded for the best deployment that takes every one.
+
+    Shards whose numbers are not theirs yet; none where no other deployment of the group would do, or the input is gone.
+    """
+    shard = held.record
+    batch = app.documents.get(Batch, shard.batch)
+    if batch is None:
+        return []
+    choices = [each for each in _choices(app, batch, shard) if each.id not in without]
+    endpoint = NATIVE if batch.native else batch.endpoint
+    wanted = ordinals if ordinals is not None else Index(app.objects, shard.index).ordinals
+    for number, share in enumerate(in_order(app, choices, shard.id) if choices else ()):
+        try:
+            route = open_route(app, share.deployment, endpoint)
+            if route is not None:
+                prefix = layout.shard_folder(app.work_bucket, batch.id, shard.number, shard.epoch)
+                return _encoded(app, held, batch, wanted, _Place(route, f"{prefix}/m{number}"))
+        except LineError as error:
+            log("move_refused", **shard.log_context(), to=share.deployment.id, code=error.code)
+        except (Transient, Unconfigured, ConfigError) as error:
+            log("move_postponed", severity="WARNING", **shard.log_context(), reason=str(error))
+        except ObjectMissing:
+            log("move_without_input", severity="WARNING", **shard.log_context())
+            return []
+    return []
+
+
+def _choices(app: App, batch: Batch, shard: Shard) -> list[Deployment]:
+    if batch.native:
+        named = named_by_hints(app.config, batch)
+        return [] if named is None else named[1]
+    return app.config.deployments_of(shard.group)
+
+
+def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int], place: _Place) -> list[Shard]:
+    """LineError at the first line that this deployment may not or cannot run."""
+    lanes = Lanes(app, batch, Buffers(app.objects, held.beat), lambda number: f"{place.folder}/{number:04d}")
+    parser, left, models = parser_of(batch), iter(ordinals), set[str]()
+    ordinal = next(left, None)
+    for number, raw in input_lines(app, batch):
+        if ordinal is None:
+            break
+        if number & (_BEAT - 1) == 0:
+            held.beat()
+        if number != ordinal or raw is None:
+            continue
+        line = parser.parse(raw)
+        model = held.record.group if batch.native else line.body["model"]
+        if not batch.native and model not in models:
+            _refuse_stranger(app, batch, model, place.route.deployment)
+            models.add(model)
+        encoded = place.route.codec.encode(line, number)
+        lanes.add(place.route, encoded, Entry(number, line.custom_id, model, encoded.hints, encoded.count))
+        ordinal = next(left, None)
+    if ordinal is not None:
+        raise ObjectMissing(batch.input_file_id)
+    return lanes.close()
+
+
+def _refuse_stranger(app: App, batch: Batch, model: str, deployment: Deployment) -> None:
+    """A provider's name in front of a model narrows the choice for that line, now as before."""
+    if all(each.id != deployment.id for each in candidates(app.config, batch, model)[1]):
+        raise LineError("model_mismatch", "The line asks for another provider.", "model")
+
+
+def hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: object) -> None:
+    """Give a shard that has not begun to another deployment: the first of `found` takes its place."""
+    first, *others = found
+    moved = replace(
+        shard,
+        deployment=first.deployment,
+        group=first.group,
+        codec=first.codec,
+        executes=first.executes,
+        source=first.source,
+        index=first.index,
+        lines=first.lines,
+        rows=first.rows,
+        tokens=first.tokens,
+        status=ShardStatus.WAITING if shard.status is ShardStatus.WAITING else move_to(shard, ShardStatus.WAITING),
+        attempt=shard.attempt + 1,
+        tries=0,
+        troubles=0,
+        gone=0,
+        empty_since=None,
+        job=None,
+        lease=None,
+        due_at=turn.now + LOOK_AGAIN,
+    )
+    moved = replace(moved, **changes)  # type: ignore[arg-type]
+    batch = turn.get(Batch, shard.batch) if others else None
+    turn.put(moved)
+    step = next_step(moved)
+    if step is not None and (moved.due_at or 0) <= turn.now + LOOK_AGAIN:
+        turn.send(step, shard=moved.id)
+    if batch is not None:
+        turn.put(add_shards(turn, batch, others, refused_by=moved.refused_by, busy_at=moved.busy_at))
+
+
+def add_shards(turn: Turn, batch: Batch, found: Sequence[Shard], **changes: object) -> Batch:
+    """The batch with these shards behind its others; they get their numbers here."""
+    for number, each in enumerate(found, start=batch.shards + 1):
+        shard = replace(
+            each,
+            id=layout.shard_id(batch.id, number),
+            number=number,
+            due_at=turn.now + LOOK_AGAIN,
+            **changes,  # type: ignore[arg-type]
+        )
+        turn.add(shard)
+        step = next_step(shard)
+        if step is not None:
+            turn.send(step, shard=shard.id)
+    return replace(batch, shards=batch.shards + len(found), open_shards=batch.open_shards + len(found))
+
+
+def cool_down(turn: Turn, deployment: str, reason: str, *, retry_after: float | None = None) -> None:
+    """Let others be asked first for a while."""
+    pause = max(_COOL, int((retry_after or 0) * SECOND))
+    turn.put(Cooldown(id=derived(deployment), until=turn.now + pause, reason=reason[:200]))
