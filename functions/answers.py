@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
@@ -22,8 +23,17 @@ from shared.domain.errors import (
 )
 from shared.log import log
 
-__all__ = ["as_api_error", "error_answer", "identified", "json_answer", "redirect_answer", "stream_answer"]
+__all__ = [
+    "as_api_error",
+    "error_answer",
+    "grouped",
+    "identified",
+    "json_answer",
+    "redirect_answer",
+    "stream_answer",
+]
 
+_PLAIN: Final = " !#$&'()*+,/:;=?@[]^`{|}"  # what a header may have beside what is never quoted
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
     kind.status: kind
     for kind in (BadRequest, Forbidden, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, Unavailable)
@@ -58,6 +68,13 @@ def redirect_answer(url: str) -> Response:
     response.headers["location"] = url
     response.headers["cache-control"] = "no-store"
     return response
+
+
+def grouped(answer: Response, group: str | None) -> Response:
+    """The answer, with the model group that it is about, if there is one. Its name may be a caller's own words."""
+    if group is not None:
+        answer.headers["x-litellm-model-group"] = quote(group, safe=_PLAIN)
+    return answer
 
 
 def identified(response: Response, request_id: str) -> Response:

@@ -4,8 +4,12 @@ import hashlib
 import json
 from typing import Any, Final
 
+from flask import Response
+
+from functions.answers import grouped, json_answer
 from functions.body import json_object
 from functions.checks import expiry, invalid_window, metadata, one_of, required, string
+from functions.hints import group_of_batch, hints_of, listed_by
 from functions.http import Call
 from functions.paging import page
 from shared.domain.batch import Batch, Status, window
@@ -43,10 +47,10 @@ _STAMPS: Final = {
 }
 
 
-def create(call: Call) -> dict[str, Any]:
+def create(call: Call) -> Response:
     """A new batch, or the one that the same request made before. Only parameters are judged here, never lines."""
     body, headers = json_object(call.request), call.request.headers
-    request = _new_batch(body)
+    request = _new_batch(call, body)
     key = headers.get("idempotency-key")
     batch = create_batch(
         call.app,
@@ -56,11 +60,16 @@ def create(call: Call) -> dict[str, Any]:
         idempotency_key=string(key, "Idempotency-Key", longest=_LONGEST_KEY) if key else None,
         retried=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
     )
-    return batch_rendered(batch)
+    return _answer(call, batch)
 
 
 def listing(call: Call) -> dict[str, Any]:
-    """One page of the caller's batches, newest first."""
+    """One page of the caller's batches, newest first; with a model, of those that run in its group or may."""
+    groups = listed_by(call)
+
+    def wanted(batch: Batch) -> bool:
+        return groups is None or not groups.isdisjoint({*batch.hints.models, group_of_batch(call, batch)})
+
     return page(
         call,
         BATCHES if call.caller.admin else BATCHES_OF_OWNER,
@@ -68,16 +77,17 @@ def listing(call: Call) -> dict[str, Any]:
         most=_MOST,
         default=_DEFAULT,
         missing=_no_such_batch,
+        keep=wanted,
         render=batch_rendered,
     )
 
 
-def retrieve(call: Call) -> dict[str, Any]:
-    return batch_rendered(_batch(call))
+def retrieve(call: Call) -> Response:
+    return _answer(call, _batch(call))
 
 
-def cancel(call: Call) -> dict[str, Any]:
-    return batch_rendered(request_cancel(call.app, _batch(call).id))
+def cancel(call: Call) -> Response:
+    return _answer(call, request_cancel(call.app, _batch(call).id))
 
 
 def batch_rendered(batch: Batch) -> dict[str, Any]:
@@ -125,7 +135,11 @@ def batch_rendered(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _new_batch(body: dict[str, Any]) -> NewBatch:
+def _answer(call: Call, batch: Batch) -> Response:
+    return grouped(json_answer(batch_rendered(batch)), group_of_batch(call, batch))
+
+
+def _new_batch(call: Call, body: dict[str, Any]) -> NewBatch:
     for name in ("input_file_id", "endpoint", "completion_window"):
         required(body.get(name), name)
     file = string(body["input_file_id"], "input_file_id", longest=512)
@@ -138,6 +152,7 @@ def _new_batch(body: dict[str, Any]) -> NewBatch:
         completion_window=duration,
         metadata=metadata(body.get("metadata")),
         output_life=expiry(body.get("output_expires_after"), "output_expires_after"),
+        hints=hints_of(call, body, body_first=True),
     )
 
 

@@ -1,15 +1,16 @@
 """`/v1/files`: what callers upload, and the outputs of their batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from flask import Response
 from werkzeug.http import dump_options_header
 
-from functions.answers import redirect_answer, stream_answer
+from functions.answers import grouped, json_answer, redirect_answer, stream_answer
 from functions.body import CHUNK
 from functions.checks import expiry, invalid_value, number, one_of, required
+from functions.hints import group_of_hints, hints_of, listed_by, native_of
 from functions.http import Call
 from functions.multipart import Form
 from functions.paging import page
@@ -25,7 +26,17 @@ from shared.steps.native import native_objects, native_rows
 from shared.storage.ports import ObjectMissing
 from shared.storage.queries import FILES, FILES_OF_OWNER, FILES_OF_OWNER_AND_PURPOSE, FILES_OF_PURPOSE
 
-__all__ = ["PURPOSES", "content", "create", "delete", "file_rendered", "listing", "no_such_file", "retrieve"]
+__all__ = [
+    "PURPOSES",
+    "content",
+    "create",
+    "delete",
+    "file_rendered",
+    "listing",
+    "native_of_batch",
+    "no_such_file",
+    "retrieve",
+]
 
 PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 _MOST: Final = 10_000  # OpenAI's bound of a page, and its default
@@ -44,20 +55,22 @@ _QUERIES: Final = {  # by whether owner and purpose are left open
 }
 
 
-def create(call: Call) -> dict[str, Any]:
+def create(call: Call) -> Response:
     """Store a file. The object first, then the record that makes it exist for the caller."""
     app, limit = call.app, call.app.config.limits.file_bytes
     too_large = TooLarge(f"File is too large: {limit} bytes are allowed.", param="file")
     form = Form(call.request, file="file", longest=limit, too_large=too_large)
     chunks = form.open_file()
+    _ = hints_of(call, form.fields), native_of(call, form.fields)  # what is wrong in front of the file is said at once
     file_id = new_file_id()
     name = file_object(app.data_bucket, file_id)
     with arriving(app, name):
         head = Head()
         stat = app.objects.write(name, head.watch(chunks))
         form.finish()
-        purpose = one_of(form.fields.get("purpose"), PURPOSES, "purpose")
-        life = _life(form.fields)
+        purpose = one_of(form.field("purpose"), PURPOSES, "purpose")
+        life = _life(form)
+        hints, native = hints_of(call, form.fields), native_of_batch(call, form.fields, purpose)
         if purpose == "batch":
             check_batch_input(form.filename, stat.size, head)
             life = BATCH_LIFE if life is None else life
@@ -73,14 +86,16 @@ def create(call: Call) -> dict[str, Any]:
         generation=stat.generation,
         created_at=now,
         expires_at=None if life is None else now + life,
+        hints=hints,
+        native=native,
     )
     keep(app, file)
     log("file_created", purpose=purpose, **file.log_context())
-    return file_rendered(file)
+    return _answer(file)
 
 
 def listing(call: Call) -> dict[str, Any]:
-    """One page of the caller's live files."""
+    """One page of the caller's live files; with a model, of those that were uploaded for it."""
     arguments, caller = call.request.args, call.caller
     descending = one_of(arguments.get("order", "desc"), ("asc", "desc"), "order") == "desc"
     owner, purpose = None if caller.admin else caller.owner, arguments.get("purpose")
@@ -88,7 +103,7 @@ def listing(call: Call) -> dict[str, Any]:
         _QUERIES[owner is None, purpose is None][descending],
         [each for each in (owner, purpose) if each is not None],
     )
-    now = call.app.now()
+    now, groups = call.app.now(), listed_by(call)
     return page(
         call,
         query,
@@ -96,13 +111,13 @@ def listing(call: Call) -> dict[str, Any]:
         most=_MOST,
         default=_MOST,
         missing=no_such_file,
-        keep=lambda file: live(file, now) is not None,
+        keep=lambda file: live(file, now) is not None and (groups is None or not groups.isdisjoint(file.hints.models)),
         render=file_rendered,
     )
 
 
-def retrieve(call: Call) -> dict[str, Any]:
-    return file_rendered(_file(call))
+def retrieve(call: Call) -> Response:
+    return _answer(_file(call))
 
 
 def delete(call: Call) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def content(call: Call) -> Response:
         log("object_missing", severity="ERROR", **file.log_context())
         raise no_such_file(file.id) from error
     answer.headers["content-disposition"] = _disposition(file.filename)
-    return answer
+    return grouped(answer, group_of_hints(file))
 
 
 def file_rendered(file: File) -> dict[str, Any]:
@@ -142,6 +157,14 @@ def file_rendered(file: File) -> dict[str, Any]:
     }
 
 
+def native_of_batch(call: Call, body: Mapping[str, Any], purpose: str) -> bool:
+    """Whether a file's lines are the provider's own rows, which only a batch's may be."""
+    native = native_of(call, body)
+    if native and purpose != "batch":
+        raise BadRequest("'passthrough' is for files with the purpose 'batch'.", param="passthrough")
+    return native
+
+
 def no_such_file(id: str, param: str = "id") -> NotFound:
     return NotFound(f"No such File object: {id[:200]}", param=param)
 
@@ -153,8 +176,12 @@ def _file(call: Call) -> File:
     return found
 
 
-def _life(fields: dict[str, str]) -> int | None:
-    anchor, life = fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]")
+def _answer(file: File) -> Response:
+    return grouped(json_answer(file_rendered(file)), group_of_hints(file))
+
+
+def _life(form: Form) -> int | None:
+    anchor, life = form.field("expires_after[anchor]"), form.field("expires_after[seconds]")
     if anchor is None and life is None:
         return None
     shape = "{}[{}]"

@@ -12,6 +12,7 @@ from functions.answers import as_api_error, error_answer, identified, json_answe
 from functions.auth import authenticate
 from functions.body import discard_rest, limit_body, limit_silence, refuse_encoded
 from shared.app import App, app
+from shared.config import PROVIDERS
 from shared.domain.access import Caller, visible
 from shared.domain.batch import Batch
 from shared.domain.errors import MethodNotAllowed, NotFound
@@ -24,7 +25,7 @@ __all__ = ["Call", "Route", "route", "serve"]
 
 _ANYONE: Final = Caller(owner="", models=())
 # Clients come with `/v1` or without, and LiteLLM's also with the provider in front of it.
-_PREFIX: Final = re.compile(r"(?:/(?:openai|azure|vertex_ai|hosted_vllm)(?=/v1/))?(?:/v1(?=/|$))?")
+_PREFIX: Final = re.compile(rf"(?:/(?P<provider>{'|'.join(PROVIDERS)})(?=/v1/))?(?:/v1(?=/|$))?")
 _SLASHES: Final = re.compile(r"(?<!:)/{2,}")  # but `gs://` stays what it is
 _LONGEST_ECHO: Final = 200
 
@@ -39,11 +40,21 @@ class Call:
     caller: Caller
     request: Request
     names: Mapping[str, str]  # what stood in the path; decoded once, and not yet judged
+    provider: str | None = None  # in front of the path
 
     def find(self, kind: type[T], text: str) -> T | None:
         """The caller's own record that `text` names. What cannot be an id of ours does not reach storage."""
         found = canonical(text)
         return None if found is None else visible(self.caller, self.app.documents.get(kind, found))
+
+    def groups(self) -> list[str]:
+        """The model groups that the caller may use."""
+        return [group for group in self.app.config.groups() if self.caller.may_use(group)]
+
+    def group(self, model: str) -> str | None:
+        """The group that a model's name means; None also where the caller may not use it."""
+        found = self.app.config.group_of(model)
+        return found if found is not None and self.caller.may_use(found) else None
 
 
 Handler = Callable[[Call], Mapping[str, Any] | Response]
@@ -97,12 +108,13 @@ def _call(found: Route, names: Mapping[str, str], request: Request) -> Response:
     caller = _ANYONE if found.open else authenticate(request, application.master_key)
     refuse_encoded(request)
     limit_body(request, application.body_bytes)
-    answer = found.handler(Call(app=application, caller=caller, request=request, names=names))
+    provider = _split(request)[0]
+    answer = found.handler(Call(app=application, caller=caller, request=request, names=names, provider=provider))
     return answer if isinstance(answer, Response) else json_answer(answer)
 
 
 def _find(routes: Sequence[Route], request: Request) -> tuple[Route, Mapping[str, str]]:
-    rest = _rest(request)
+    _, rest = _split(request)
     method = "GET" if request.method == "HEAD" else request.method
     for each in routes:
         if each.method == method and (match := each.pattern.fullmatch(rest)):
@@ -114,9 +126,12 @@ def _find(routes: Sequence[Route], request: Request) -> tuple[Route, Mapping[str
 
 
 def _methods(routes: Sequence[Route], request: Request) -> list[str]:
-    rest = _rest(request)
+    _, rest = _split(request)
     return sorted({each.method for each in routes if each.pattern.fullmatch(rest)})
 
 
-def _rest(request: Request) -> str:
-    return _PREFIX.sub("", _SLASHES.sub("/", request.path), count=1).rstrip("/")
+def _split(request: Request) -> tuple[str | None, str]:
+    """The provider in front of the path, and the path as the table has it."""
+    path = _SLASHES.sub("/", request.path)
+    prefix = _PREFIX.match(path)
+    return (None, path) if prefix is None else (prefix["provider"], path[prefix.end() :].rstrip("/"))

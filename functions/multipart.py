@@ -26,14 +26,14 @@ _LONGEST_BOUNDARY: Final = 200  # RFC 2046 allows 70
 
 
 class Form:
-    """`fields` grows while the body is read; `filename` is there once the file was opened."""
+    """`fields` grows while the body is read, a list for each name; `filename` is there once the file was opened."""
 
     def __init__(self, request: Request, *, file: str, longest: int, too_large: ApiError) -> None:
         kind, options = parse_options_header(request.headers.get("content-type"))
         boundary = options.get("boundary", "")
         if kind.lower() != "multipart/form-data" or not boundary or len(boundary) > _LONGEST_BOUNDARY:
             raise BadRequest("The request body must be multipart/form-data with a boundary.")
-        self.fields: dict[str, str] = {}
+        self.fields: dict[str, list[str]] = {}
         self.filename = NAMELESS
         self._file, self._longest, self._too_large = file, longest, too_large
         self._parts = _Parts(request, boundary)
@@ -45,6 +45,10 @@ class Form:
                 f"Missing required parameter: '{self._file}'.", param=self._file, code="missing_required_parameter"
             )
         return _bounded(self._parts.content(), self._longest, self._too_large)
+
+    def field(self, name: str) -> str | None:
+        """The value of a field that has one; the last, where it has several."""
+        return self.fields[name][-1] if name in self.fields else None
 
     def finish(self) -> None:
         """Read what stands behind the file, which must not be another one."""
@@ -60,7 +64,7 @@ class Form:
                 return True
             too_long = BadRequest(f"A form field may have {_LONGEST_FIELD} bytes.", param=name[:100])
             value = b"".join(_bounded(self._parts.content(), _LONGEST_FIELD, too_long))
-            self.fields[name] = value.decode(errors="replace")
+            self.fields.setdefault(name, []).append(value.decode(errors="replace"))
         return False
 
 

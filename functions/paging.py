@@ -29,8 +29,9 @@ def page(
     limit = default if text is None else integer(number(text, "limit"), "limit", least=1, most=most)
     cursor = _cursor(call, query, missing)
     found: list[Any] = []
+    gulp = 0
     while len(found) <= limit:
-        gulp = min(limit + 1 - len(found), _GULP)
+        gulp = min(max(limit + 1 - len(found), 2 * gulp), _GULP)  # more each time: little of what there is may be kept
         records = call.app.documents.query(query, *values, after=cursor, limit=gulp)
         found += filter(keep, records)
         if len(records) < gulp:

@@ -37,4 +37,6 @@ ALL: Final = (
     route("GET", "/models", models.listing),
     route("GET", "/models/{model}", models.retrieve),
     route("DELETE", "/models/{model}", models.delete),
+    route("GET", "/model_group/info", models.group_info),
+    route("GET", "/model/info", models.deployments),
 )

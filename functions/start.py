@@ -1,23 +1,19 @@
 """What happens when the framework loads a target, and not when somebody imports it: refuse to start, or get ready."""
 
 import os
-from pathlib import Path
-from typing import Final
 
 from flask import Flask, Response
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from functions.answers import as_api_error, error_answer, identified
-from shared.app import configuration
+from shared.app import local_configuration
 from shared.domain.errors import ConfigError
 from shared.domain.ids import new_request_id
 from shared.log import log
-from shared.settings import read_settings
+from shared.settings import EVENT_TARGETS, answers_clients, calls_providers, chosen_key, read_settings
 from shared.trace import report_to
 
 __all__ = ["EVENT_TARGETS", "start"]
-
-EVENT_TARGETS: Final = frozenset({"work", "predictions", "dead_letter"})
 
 
 def start(server: Flask) -> None:
@@ -39,14 +35,12 @@ def _check() -> None:
     The server forks after this, so nothing is opened here: the application itself is made on the first request, and a
     configuration in Cloud Storage is read then.
     """
-    settings = read_settings(clients=os.environ.get("FUNCTION_TARGET") not in EVENT_TARGETS)
+    clients = answers_clients()
+    settings = read_settings(clients=clients)
     report_to(settings.project)
-    if settings.config is not None and not settings.config.startswith("gs://"):
-        try:
-            text = Path(settings.config).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"OFFPEAK_CONFIG: cannot read {settings.config}: {error}") from error
-        configuration(text, name=settings.config)
+    config = local_configuration(settings.config, keys=calls_providers())
+    if config is not None:
+        chosen_key(settings.master_key, config.master_key, clients=clients)
 
 
 def _no_event(error: Exception) -> Response:

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from functions.body import json_object
 from functions.checks import expiry, integer, one_of, required, string
-from functions.files import PURPOSES, file_rendered
+from functions.files import PURPOSES, file_rendered, native_of_batch
+from functions.hints import hints_of
 from functions.http import Call
 from functions.multipart import Form
 from functions.sniff import Head, check_batch_input
@@ -47,12 +48,15 @@ def _new_upload(call: Call) -> uploads.NewUpload:
     body = json_object(call.request)
     for name in ("bytes", "filename", "mime_type", "purpose"):
         required(body.get(name), name)
+    purpose = one_of(body["purpose"], PURPOSES, "purpose")
     return uploads.NewUpload(
-        purpose=one_of(body["purpose"], PURPOSES, "purpose"),
+        purpose=purpose,
         filename=string(body["filename"], "filename", longest=5_000),
         bytes=integer(body["bytes"], "bytes", least=0, most=call.app.config.limits.file_bytes),
         mime_type=string(body["mime_type"], "mime_type"),
         file_life=expiry(body.get("expires_after"), "expires_after"),
+        hints=hints_of(call, body),
+        native=native_of_batch(call, body, purpose),
     )
 
 

@@ -3,6 +3,7 @@
   data   files/<file>                                  what clients uploaded, and the outputs
          parts/<upload>/<part>                         pieces of uploads
          rows/<batch>/<shard or "prepare">/e<epoch>/   converted rows, until `finish` composes them
+         rows/<batch>/<shard>/x<attempt>/              results of lines that are run one by one
   work   in/<batch>/<shard>/e<epoch>/lines.jsonl       what a provider reads, or is sent
          in/<batch>/<shard>/e<epoch>/index.jsonl       what we must remember about each line
          out/<batch>/<shard>/a<attempt>/               what a provider writes; the finalize trigger watches it
@@ -16,6 +17,7 @@ from typing import Final
 
 __all__ = [
     "batch_folders",
+    "executed_prefix",
     "file_object",
     "is_predictions",
     "part_object",
@@ -60,6 +62,11 @@ def parts_folder(bucket: str, upload: str) -> str:
 def rows_prefix(bucket: str, batch: str, stage: str, epoch: int) -> str:
     """`stage` is a shard's number in four digits, or `prepare`."""
     return f"gs://{bucket}/rows/{batch}/{stage}/e{epoch}"
+
+
+def executed_prefix(bucket: str, batch: str, number: int, attempt: int) -> str:
+    """With a slash at the end: where the results of one attempt are kept, by whichever worker."""
+    return f"gs://{bucket}/rows/{batch}/{number:04d}/x{attempt}/"
 
 
 def shard_folder(bucket: str, batch: str, number: int, epoch: int) -> str:

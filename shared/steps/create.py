@@ -1,7 +1,7 @@
 """A batch comes into being: the batch, its first message and the memory of the request are one transaction.
 
 Nothing of the input is looked at here, and an unknown file is no error: as at OpenAI, the batch is there at once and
-fails a moment later. What the request and the upload of its file say of where the lines are to run has to agree, though.
+fails a moment later. What the request and the upload of its file say of where the lines are to run has to agree.
 """
 
 from dataclasses import dataclass

@@ -129,7 +129,12 @@ def test_a_jsonl_name_is_not_looked_behind(api: Api) -> None:
         ([("expires_after[anchor]", "created_at"), ("expires_after[seconds]", "3600")], 3600),
         ([("expires_after[seconds]", "2592000"), ("expires_after[anchor]", "created_at")], 2_592_000),
         (
-            [("custom_llm_provider", "vertex_ai"), ("target_model_names[]", "a"), ("litellm_metadata[tags][]", "b")],
+            [
+                ("user", "a"),
+                ("target_storage", "default"),
+                ("litellm_metadata", "{}"),
+                ("litellm_metadata[tags][]", "b"),
+            ],
             None,
         ),
     ],

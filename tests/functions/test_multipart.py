@@ -40,7 +40,7 @@ def test_a_file_comes_out_as_it_went_in(content: bytes, first: bool, step: int) 
         patch.setattr("functions.multipart.read_chunk", lambda request: request.stream.read(step))
         form = form_of(body, kind)
         assert read(form) == content
-    assert form.fields == {"purpose": "batch"}
+    assert form.fields == {"purpose": ["batch"]}
     assert form.filename == "in.jsonl"
 
 
@@ -102,6 +102,15 @@ def test_a_field_is_small(named: tuple[str, ...]) -> None:
     assert read(sized(65_536)) == b"x"
     with pytest.raises(BadRequest, match="A form field may have"):
         read(sized(600_000))
+
+
+def test_a_repeated_field_keeps_all_its_values() -> None:
+    form = form_of(multipart(("a", "1"), ("b", "x"), ("file", b"", "in.jsonl"), ("a", "2"), ("a", ""))[0])
+
+    read(form)
+
+    assert form.fields == {"a": ["1", "2", ""], "b": ["x"]}
+    assert (form.field("a"), form.field("b"), form.field("c")) == ("", "x", None)
 
 
 def test_a_second_file_is_refused() -> None:

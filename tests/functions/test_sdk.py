@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx2
 import openai
 import pytest
 from openai import OpenAI
+from openai.types import Batch
 
 from tests.functions.conftest import Server
 from tests.functions.wire import EDGE, KEY, chunked, envelope, multipart, send
@@ -72,6 +74,115 @@ def test_the_whole_round_with_the_sdk(sdk: OpenAI, tmp_path: Path) -> None:
     assert caught.value.param == "id"
     assert [model.id for model in sdk.models.list()] == ["gemini-2.5-flash", "team/embeddings"]
     assert sdk.models.retrieve("team/embeddings").owned_by == "google"
+
+
+CREATE: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+
+
+@pytest.fixture(params=["/v1", ""])
+def gateway(server: Server, request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+    """The SDK as a LiteLLM user has it: its base URL with `/v1` or without."""
+    with server.sdk(base_url=f"http://127.0.0.1:{server.port}{request.param}") as client:
+        yield client
+
+
+def listed(client: OpenAI, **query: str) -> tuple[set[str], set[str]]:
+    """The files and batches that a list shows when it is asked with these hints."""
+    files, batches = client.files.list(extra_query=query), client.batches.list(extra_query=query)
+    return {file.id for file in files}, {batch.id for batch in batches}
+
+
+def test_flow_a_a_provider_is_named_on_every_call(gateway: OpenAI) -> None:
+    """LiteLLM's Vertex sample: ids in paths encoded by the caller, and hints in form, body and query."""
+    provider = {"custom_llm_provider": "vertex_ai"}
+    file = gateway.files.create(file=("in.jsonl", LINE), purpose="batch", extra_body=provider)
+    batch = gateway.batches.create(input_file_id=file.id, **CREATE, extra_body=provider)
+
+    assert gateway.batches.retrieve(batch.id, extra_query=provider) == batch
+    assert gateway.get(f"/batches/{batch.id}?provider=vertex_ai", cast_to=Batch).id == batch.id
+    for times in range(3):  # and the SDK encodes once more
+        id = file.id
+        for _ in range(times):
+            id = quote_plus(id.replace("-", "%2D"))
+        assert gateway.files.content(id).read() == LINE
+    assert batch.id in {each.id for each in gateway.batches.list(extra_query=provider)}
+    with pytest.raises(openai.BadRequestError) as caught:
+        gateway.batches.create(input_file_id=file.id, **CREATE, extra_body={"custom_llm_provider": "openai"})
+    assert caught.value.param == "custom_llm_provider"
+
+
+def test_flow_c_no_hints_at_all(gateway: OpenAI) -> None:
+    file = gateway.files.create(file=("in.jsonl", LINE), purpose="batch")
+    batch = gateway.batches.create(input_file_id=file.id, **CREATE)
+
+    assert gateway.batches.cancel(batch.id).status == "cancelling"
+    shown = listed(gateway, target_model_names="gemini-2.5-flash")
+    assert (file.id in shown[0], batch.id in shown[1]) == (False, False)
+
+
+def test_flow_d_a_header_on_the_upload_and_nothing_afterwards(gateway: OpenAI) -> None:
+    header = {"x-litellm-model": "team/embeddings"}
+    upload = gateway.files.with_raw_response.create(file=("in.jsonl", LINE), purpose="batch", extra_headers=header)
+    file = upload.parse()
+    created = gateway.batches.with_raw_response.create(input_file_id=file.id, **CREATE)
+    batch = created.parse()
+
+    assert upload.headers["x-litellm-model-group"] == created.headers["x-litellm-model-group"] == "team/embeddings"
+    assert created.headers["x-litellm-call-id"] == batch._request_id
+    shown, others = (listed(gateway, target_model_names=name) for name in ("team/embeddings", "gemini-2.5-flash"))
+    assert (file.id in shown[0], batch.id in shown[1]) == (True, True)
+    assert (file.id in others[0], batch.id in others[1]) == (False, False)
+
+
+@pytest.mark.parametrize("names", ["gemini-2.5-flash", ["gemini-2.5-flash", "team/embeddings"]], ids=str)
+def test_flow_e_target_model_names_as_a_text_and_as_a_list(gateway: OpenAI, names: str | list[str]) -> None:
+    file = gateway.files.create(file=("in.jsonl", LINE), purpose="batch", extra_body={"target_model_names": names})
+    batch = gateway.batches.create(input_file_id=file.id, **CREATE, metadata={"job": "nightly"})
+
+    read = gateway.batches.retrieve(batch.id)
+    assert (read.metadata, read.output_file_id or read.error_file_id) == ({"job": "nightly"}, None)
+    for name in ("gemini-2.5-flash", "team/embeddings"):
+        shown = listed(gateway, target_model_names=name)
+        assert (file.id in shown[0], batch.id in shown[1]) == (name in names, name in names)
+    assert gateway.batches.cancel(batch.id).status == "cancelling"
+    assert gateway.files.delete(file.id, extra_body={"target_model_names": "no-such"}).deleted
+    with pytest.raises(openai.BadRequestError, match="Invalid model name passed in model=no-such"):
+        gateway.files.create(file=("in.jsonl", LINE), purpose="batch", extra_body={"target_model_names": ["no-such"]})
+
+
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm", "vertex_ai"])
+def test_flow_f_a_providers_prefix_in_the_base_url(server: Server, provider: str) -> None:
+    with server.sdk(base_url=f"http://127.0.0.1:{server.port}/{provider}/v1") as client:
+        file = client.files.create(file=("in.jsonl", LINE), purpose="batch")
+        batch = client.batches.create(input_file_id=file.id, **CREATE)
+        assert client.batches.retrieve(batch.id) == batch
+        assert client.files.content(file.id).read() == LINE
+    with server.sdk() as client, pytest.raises(openai.BadRequestError) as caught:
+        client.batches.create(input_file_id=file.id, **CREATE, extra_query={"provider": "azure"})
+    assert caught.value.param == "custom_llm_provider"
+
+
+def test_flow_f_the_litellm_sdk_names_a_gateway_and_no_provider(gateway: OpenAI) -> None:
+    proxy = {"custom_llm_provider": "litellm_proxy"}
+    file = gateway.files.create(file=("in.jsonl", LINE), purpose="batch", extra_body=proxy)
+    batch = gateway.batches.create(input_file_id=file.id, **CREATE, extra_body={"custom_llm_provider": "openai"})
+    assert gateway.batches.retrieve(batch.id).id == batch.id
+
+
+def test_a_large_file_may_have_hints_too(sdk: OpenAI) -> None:
+    upload = sdk.uploads.create(
+        bytes=len(LINE),
+        filename="in.jsonl",
+        mime_type="application/jsonl",
+        purpose="batch",
+        extra_body={"target_model_names": ["team/embeddings"], "passthrough": True},
+    )
+    part = sdk.uploads.parts.create(upload.id, data=LINE).id
+
+    file = sdk.uploads.complete(upload.id, part_ids=[part]).file
+
+    assert file is not None
+    assert file.id in listed(sdk, model="team/embeddings")[0]
 
 
 def test_a_base_url_without_v1_works(server: Server) -> None:
