@@ -17,7 +17,8 @@ from shared.providers.base import JobMissing, Refused
 from shared.steps.cancel import overdue
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.submit import end, patience
+from shared.steps.move import patience
+from shared.steps.submit import end
 
 __all__ = ["check"]
 

@@ -67,6 +67,14 @@ class Held(Generic[R]):
             raise LeaseLost(self.record.id)
         self._renewed = now
 
+    def kept(self, turn: Turn) -> R:
+        """The record as it is now, with its lease made longer, to be put in the midst of work. LeaseLost as above."""
+        record = self._ours(turn.tx)
+        if record is None or not self._wanted(record):
+            raise LeaseLost(self.record.id)
+        self._renewed = now = self._app.now()
+        return replace(record, lease=Lease(owner=self._worker, until=now + LEASE), due_at=now + LEASE)
+
     def fresh(self) -> None:
         """To be called just before what must not happen twice: LeaseLost if so much time has passed that it might."""
         if self._app.now() - self._renewed > LEASE // 2:

@@ -1,35 +1,40 @@
 """collect(shard): one streaming pass over what the provider wrote. OpenAI rows, error rows, usage, price.
 
 Every line of the shard gets exactly one row: the first that the provider returned for it, else one that says why there
-is none. The result is committed once, with its ledger entry.
+is none. Where a job failed half way, the lines that it left become new shards instead, at another deployment. The
+result is committed once, with its ledger entry.
 """
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.app import App, Unconfigured
 from shared.domain import layout
-from shared.domain.batch import Batch, Counts, Ending, Rows
+from shared.domain.batch import Batch, Counts, Ending, Rows, Status
 from shared.domain.cost import LedgerEntry
 from shared.domain.errors import Transient
 from shared.domain.shard import JobState, Result, Shard, ShardStatus, move_to
+from shared.lines.native import unanswered_native
 from shared.lines.read import chunks_of, lines_of
 from shared.lines.rows import answered, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
-from shared.providers.base import Answer, Codec, Entry, NeverRan, ProviderRow
+from shared.providers.base import Answer, Codec, Entry, JobMissing, NeverRan, ProviderRow, Refused
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.finish import finalizing
 from shared.steps.index import Index
+from shared.steps.move import add_shards, cool_down, elsewhere
 from shared.steps.parts import Buffers, Parts
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["collect"]
 
 _BEAT: Final = 1024  # rows between two looks at the clock
+_MOST_RERUNS: Final = 2  # of the same lines
 _LONGEST_ROW: Final = 64 * 2**20  # a provider is not trusted either: what is longer is nobody's row
 _HEAP: Final = 32 * 2**20  # of rows that are pieces of lines, about this much is held at once
 
@@ -57,7 +62,9 @@ def collect(app: App, shard_id: str) -> None:
             if batch.ending is None:
                 raise  # there is time left in which the deployment may come back
             work = _Work(app, held, batch, answers=False)
-        _commit(app, held, work.run(), work.meter)
+        result = work.run()
+        _commit(app, held, result, work)
+        work.tidy()
 
 
 def _wanted(shard: Shard) -> bool:
@@ -80,6 +87,7 @@ class _Work:
         self._outputs = self._buffers.parts(self._prefix, "output")
         self._errors = self._buffers.parts(self._prefix, "errors")
         self._completed = self._failed = self._strange = 0
+        self.rest: list[Shard] = []  # of lines that are run again
         model, location = (self._provider.price_model, self._provider.location) if self._provider else ("", "")
         self.meter = Meter(app.book, model, location)
 
@@ -87,7 +95,9 @@ class _Work:
         predictions = self._predictions()
         if self._codec is not None:
             self._read(self._codec, predictions)
-        self._explain_missing()
+        self.rest = self._run_again()
+        if not self.rest:
+            self._explain_missing()
         if self._strange:
             log("rows_ignored", severity="WARNING", **self._shard.log_context(), rows=self._strange)
         return Result(
@@ -95,13 +105,43 @@ class _Work:
             counts=Counts(completed=self._completed, failed=self._failed),
             usage=self.meter.usage(),
             cost=self.meter.cost(),
-            predictions=tuple(predictions),
+            predictions=() if self._shard.executes else tuple(predictions),  # its parts go with the converted rows
         )
+
+    def tidy(self) -> None:
+        """Leave nothing with the provider that was only for this job."""
+        job = self._shard.job
+        if self._provider is None or self._provider.tidy is None or job is None or not job.name:
+            return
+        try:
+            self._provider.tidy(job)
+        except (Transient, Refused, JobMissing) as error:  # what is left there has an expiry
+            log("job_left", severity="WARNING", **self._shard.log_context(), reason=type(error).__name__)
+
+    def _run_again(self) -> list[Shard]:
+        """The lines that a failed job left, for another deployment, or for the same if the failure may pass."""
+        job, batch, shard = self._shard.job, self._batch, self._shard
+        if job is None or job.state is not JobState.FAILED or not job.name or shard.reruns >= _MOST_RERUNS:
+            return []
+        if batch.ending is not None or batch.status is not Status.IN_PROGRESS:
+            return []
+        left = array("L", (self._index.ordinals[position] for position in self._index.missing()))
+        if not left or (len(left) == len(self._index) and not shard.executes):  # `check` has asked everybody for those
+            return []
+        without = {*shard.refused_by, shard.deployment}
+        found = elsewhere(self._app, self._held, left, without=without)
+        if not found and job.retryable:
+            found = elsewhere(self._app, self._held, left, without=shard.refused_by)
+        if found:
+            log("lines_run_again", **shard.log_context(), lines=len(left), to=found[0].deployment)
+        return found
 
     def _predictions(self) -> list[str]:
         shard = self._shard
         if self._provider is None or shard.job is None or not shard.job.name:
             return []
+        if shard.executes:
+            return list(shard.job.files)
         output = layout.shard_output(self._app.work_bucket, shard.batch, shard.number, shard.attempt)
         if self._provider.fetch is not None:
             try:
@@ -188,13 +228,20 @@ class _Work:
         if said.code in _STOPPED:
             return
         self._index.finish(position)
-        self._errors.add(
-            unanswered(self._row_prefix, entry.ordinal, entry.custom_id, code=said.code, message=said.message)
-        )
+        self._unanswered(entry, said.code, said.message)
         self._failed += 1
 
+    def _unanswered(self, entry: Entry, code: str, message: str) -> None:
+        if self._batch.native:
+            self._errors.add(unanswered_native(entry.custom_id, code=code, message=message))
+        else:
+            self._errors.add(unanswered(self._row_prefix, entry.ordinal, entry.custom_id, code=code, message=message))
+
     def _write(self, entry: Entry, answer: Answer) -> None:
-        line = answered(self._row_prefix, entry.ordinal, entry.custom_id, answer)
+        if answer.raw is not None:
+            line = answer.raw + b"\n"
+        else:
+            line = answered(self._row_prefix, entry.ordinal, entry.custom_id, answer)
         if answer.status < 400:
             self._completed += 1
             self._outputs.add(line)
@@ -212,9 +259,7 @@ class _Work:
             if count & (_BEAT - 1) == 0:
                 self._held.beat()
             entry = self._index.entry(position)
-            self._errors.add(
-                unanswered(self._row_prefix, entry.ordinal, entry.custom_id, code=why.code, message=why.message)
-            )
+            self._unanswered(entry, why.code, why.message)
             self._failed += why.counts
 
 
@@ -250,7 +295,7 @@ def _close(app: App, held: Held[Shard]) -> None:
     log("shard_closed", **held.record.log_context())
 
 
-def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
+def _commit(app: App, held: Held[Shard], result: Result, work: _Work) -> None:
     def body(turn: Turn) -> None:
         shard = held.current(turn)
         batch = turn.get(Batch, shard.batch)
@@ -274,9 +319,9 @@ def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
                 team=batch.team,
                 group=shard.group,
                 deployment=shard.deployment,
-                model=meter.model,
+                model=work.meter.model,
                 book=app.book.version,
-                tokens=meter.tokens(),
+                tokens=work.meter.tokens(),
                 cost=result.cost,
                 created_at=turn.now,
             )
@@ -288,6 +333,9 @@ def _commit(app: App, held: Held[Shard], result: Result, meter: Meter) -> None:
             cost=batch.cost + result.cost,
             open_shards=batch.open_shards - 1,
         )
+        if work.rest:
+            batch = add_shards(turn, batch, work.rest, reruns=shard.reruns + 1, refused_by=shard.refused_by)
+            cool_down(turn, shard.deployment, "a job failed there")
         turn.put(finalizing(turn, batch) if batch.open_shards == 0 else batch)
 
     commit(app, body)

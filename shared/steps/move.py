@@ -10,7 +10,7 @@ from typing import Final
 from shared.app import App, Unconfigured
 from shared.config import Deployment
 from shared.domain import layout
-from shared.domain.batch import Batch
+from shared.domain.batch import Batch, BatchError
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.ids import derived
@@ -20,7 +20,7 @@ from shared.lines.errors import LineError
 from shared.log import log
 from shared.providers.base import NATIVE, Entry
 from shared.steps.claim import Held
-from shared.steps.commit import Turn
+from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.index import Index
 from shared.steps.parts import Buffers
@@ -30,10 +30,22 @@ from shared.steps.split import Lanes, Route, open_route
 from shared.steps.spread import in_order
 from shared.storage.ports import ObjectMissing
 
-__all__ = ["add_shards", "cool_down", "elsewhere", "hand_over"]
+__all__ = ["NOT_AGAIN", "Trouble", "add_shards", "cool_down", "elsewhere", "moved", "patience"]
 
 _BEAT: Final = 1024  # lines between two looks at the clock
 _COOL: Final = MINUTE  # LiteLLM's cooldown is shorter, and its requests too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a deployment does not run a shard now; with an error, it never will."""
+
+    reason: str
+    error: BatchError | None = None
+    retry_after: float | None = None  # seconds
+
+
+NOT_AGAIN: Final = Trouble(reason="its last job there failed, or there was no room")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,40 @@ class _Place:
 
     route: Route
     folder: str
+
+
+def patience(troubles: int) -> int:
+    """Milliseconds to wait after so many troubles in a row: 2 s, 4 s, 8 s … up to a minute."""
+    return min(60, 1 << min(troubles, 6)) * SECOND
+
+
+def moved(app: App, held: Held[Shard], trouble: Trouble) -> bool:
+    """Whether another deployment got the shard, of which this one certainly runs nothing.
+
+    Those that had no room are asked again when all others were; those that refused for good never are.
+    """
+    shard = held.record
+    if shard.tries > 1:  # an earlier try may have made a job that cannot be seen yet
+        return False
+    here = (shard.deployment,)
+    refused = (*shard.refused_by, *here) if trouble.error is not None else shard.refused_by
+    busy = shard.busy_at if trouble.error is not None or here[0] in shard.busy_at else (*shard.busy_at, *here)
+    found = elsewhere(app, held, None, without={*here, *refused, *busy})
+    pause = 0
+    if not found and trouble.error is not None and busy:  # all others had no room a while ago
+        found, busy, pause = elsewhere(app, held, None, without=refused), (), patience(shard.troubles + 3)
+    if not found:
+        return False
+
+    def body(turn: Turn) -> None:
+        current = held.current(turn)
+        due = {"due_at": turn.now + pause} if pause else {}
+        _hand_over(turn, current, found, refused_by=refused, busy_at=busy, troubles=current.troubles, **due)
+        cool_down(turn, here[0], trouble.reason, retry_after=trouble.retry_after)
+
+    commit(app, body)
+    log("shard_moved", **shard.log_context(), was=here[0], to=found[0].deployment, reason=trouble.reason)
+    return True
 
 
 def elsewhere(app: App, held: Held[Shard], ordinals: Sequence[int] | None, without: Collection[str]) -> list[Shard]:
@@ -110,7 +156,7 @@ def _refuse_stranger(app: App, batch: Batch, model: str, deployment: Deployment)
         raise LineError("model_mismatch", "The line asks for another provider.", "model")
 
 
-def hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: object) -> None:
+def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: object) -> None:
     """Give a shard that has not begun to another deployment: the first of `found` takes its place."""
     first, *others = found
     moved = replace(

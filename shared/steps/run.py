@@ -6,6 +6,7 @@ from shared.domain.messages import Message
 from shared.steps.cancel import cancel
 from shared.steps.check import check
 from shared.steps.collect import collect
+from shared.steps.execute import execute
 from shared.steps.finish import finish
 from shared.steps.prepare import prepare
 from shared.steps.submit import submit
@@ -14,7 +15,7 @@ from shared.steps.sweep import sweep
 __all__ = ["BATCH_STEPS", "SHARD_STEPS", "run"]
 
 BATCH_STEPS = {"prepare": prepare, "cancel": cancel, "finish": finish}
-SHARD_STEPS = {"submit": submit, "check": check, "collect": collect}
+SHARD_STEPS = {"submit": submit, "check": check, "execute": execute, "collect": collect}
 
 
 def run(app: App, message: Message) -> None:

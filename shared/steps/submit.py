@@ -6,7 +6,7 @@ claim, tries + 1 ──► look for our label (from the second try on) ──►
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -21,29 +21,15 @@ from shared.providers.base import Busy, Client, JobMissing, JobRequest, Refused,
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
-from shared.steps.move import cool_down, elsewhere, hand_over
+from shared.steps.move import NOT_AGAIN, Trouble, moved, patience
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
-__all__ = ["Trouble", "end", "patience", "submit"]
+__all__ = ["end", "submit"]
 
 _MOST_TROUBLES: Final = 5  # refusals that time might heal, such as 403 after a fresh grant: about a minute
 _FIRST_CHECK: Final = SECOND
 _LONGEST_PAUSE: Final = 1_800.0  # seconds that a Retry-After may ask for
 _MOST_RUNNING: Final = 300  # shards of one deployment that are counted
-
-
-def patience(troubles: int) -> int:
-    """Milliseconds to wait after so many troubles in a row: 2 s, 4 s, 8 s … up to a minute."""
-    return min(60, 1 << min(troubles, 6)) * SECOND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Why a deployment does not run a shard now; with an error, it never will."""
-
-    reason: str
-    error: BatchError | None = None
-    retry_after: float | None = None  # seconds
 
 
 class _NotMade(Exception):
@@ -85,7 +71,7 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
     if batch is None or batch.ending is not None or batch.terminal:
         _end(app, held, None)
         return None
-    if shard.tries == 1 and shard.deployment in shard.busy_at and _moved(app, held, NOT_AGAIN):
+    if shard.deployment in shard.busy_at and moved(app, held, NOT_AGAIN):
         return None
     held.fresh()
     try:
@@ -99,50 +85,18 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
         raise _NotMade(Trouble(reason=str(error))) from error
     except Refused as refusal:
         settled = refusal.settled or shard.troubles >= _MOST_TROUBLES
-        error = refusal.error if settled else None
-        raise _NotMade(Trouble(reason=refusal.error.message, error=error)) from refusal
+        said = refusal.error
+        raise _NotMade(Trouble(reason=said.message, error=said if settled else None)) from refusal
 
 
 def _try_elsewhere(app: App, held: Held[Shard], batch: Batch | None, trouble: Trouble) -> None:
     if batch is not None and overdue(batch, app.now()):
         _end(app, held, None)
-    elif not _moved(app, held, trouble):
+    elif not moved(app, held, trouble):
         if trouble.error is not None:
             _end(app, held, trouble.error)
         else:
             _wait(app, held, trouble, made_none=True)
-
-
-NOT_AGAIN: Final = Trouble(reason="its last job there failed, or there was no room")
-
-
-def _moved(app: App, held: Held[Shard], trouble: Trouble) -> bool:
-    """Whether another deployment got the shard, of which this one certainly runs nothing.
-
-    Those that had no room are asked again when all others were; those that refused for good never are.
-    """
-    shard = held.record
-    if shard.tries > 1:  # an earlier try may have made a job that cannot be seen yet
-        return False
-    here = (shard.deployment,)
-    refused = (*shard.refused_by, *here) if trouble.error is not None else shard.refused_by
-    busy = shard.busy_at if trouble.error is not None or here[0] in shard.busy_at else (*shard.busy_at, *here)
-    found = elsewhere(app, held, None, without={*here, *refused, *busy})
-    pause = 0
-    if not found and trouble.error is not None and busy:  # all others had no room a while ago
-        found, busy, pause = elsewhere(app, held, None, without=refused), (), patience(shard.troubles + 3)
-    if not found:
-        return False
-
-    def body(turn: Turn) -> None:
-        current = held.current(turn)
-        due = {"due_at": turn.now + pause} if pause else {}
-        hand_over(turn, current, found, refused_by=refused, busy_at=busy, troubles=current.troubles, **due)
-        cool_down(turn, here[0], trouble.reason, retry_after=trouble.retry_after)
-
-    commit(app, body)
-    log("shard_moved", **shard.log_context(), was=here[0], to=found[0].deployment, reason=trouble.reason)
-    return True
 
 
 def _refuse_crowd(app: App, shard: Shard) -> None:

@@ -38,6 +38,7 @@ __all__ = ["sweep"]
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20  # a sweep is short; the next one goes on
+_READERS: Final = {Status.VALIDATING: 10 * SECOND, Status.IN_PROGRESS: MINUTE}  # of inputs: prepare, and a move
 _STUCK: Final = 15 * MINUTE  # after its time was over, or its cancel, a batch should have ended
 
 
@@ -121,11 +122,12 @@ def _postpone(app: App, kind: type[Any], seen: Batch | Shard) -> None:
 
 
 def _delete(app: App, garbage: Garbage) -> None:
-    """Delete an object, or all under a prefix, unless a batch that is being validated still has to read it."""
-    if app.documents.query(BATCHES_OF_INPUT, garbage.object, Status.VALIDATING, limit=1):
-        later = replace(garbage, due_at=app.now() + 10 * SECOND)
-        app.documents.transact(lambda tx: tx.put(later))
-        return
+    """Delete an object, or all under a prefix, unless a batch still has to read it, or may have to once more."""
+    for status, pause in _READERS.items():
+        if app.documents.query(BATCHES_OF_INPUT, garbage.object, status, limit=1):
+            later = replace(garbage, due_at=app.now() + pause)
+            app.documents.transact(lambda tx: tx.put(later))  # noqa: B023  # it runs before the next turn
+            return
     if garbage.object.endswith("/"):
         for stat in app.objects.list(garbage.object):
             app.objects.delete(stat.name)

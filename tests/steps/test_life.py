@@ -399,13 +399,25 @@ def test_a_job_that_fails_for_good_fails_its_lines_with_the_provider_s_words(wor
 
 
 def test_what_a_failed_job_wrote_is_delivered(world: World) -> None:
-    world.upstream.ends_as, world.upstream.error = "JOB_STATE_FAILED", {"code": 13, "message": "System error."}
+    world.upstream.ends_as, world.upstream.error = "JOB_STATE_FAILED", {"code": 7, "message": "No grant."}
     world.upstream.rewrite = lambda rows: rows[:2]
     lines = [chat("a"), chat("b"), chat("c")]
     batch = world.start(lines)
     world.settle(batch.id)
     done = world.batch(batch.id)
     assert (done.status, done.counts.completed, done.counts.failed) == (Status.COMPLETED, 2, 1)
+    check_at_rest(world, batch.id, lines)
+
+
+def test_lines_that_a_failed_job_has_left_run_again_where_that_may_help(world: World) -> None:
+    world.upstream.ends_as, world.upstream.error = "JOB_STATE_FAILED", {"code": 13, "message": "System error."}
+    world.upstream.rewrite = lambda rows: rows[:2]
+    lines = [chat("a"), chat("b"), chat("c")]
+    batch = world.start(lines)
+    world.settle(batch.id)
+    done = world.batch(batch.id)
+    assert (done.status, done.counts.completed, done.counts.failed) == (Status.COMPLETED, 3, 0)
+    assert [shard.lines for shard in world.shards(batch.id)] == [3, 1]
     check_at_rest(world, batch.id, lines)
 
 

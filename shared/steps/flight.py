@@ -1,0 +1,183 @@
+"""Lines in flight: as many calls at once as go well, each line until it has its row. One event loop, no documents.
+
+Every call that ends starts the next one by itself. `stirred` is set where somebody should have a look.
+"""
+
+import asyncio
+import heapq
+import random
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from shared.providers.base import Fault, Outcome, Runner
+from shared.steps.checkpoint import Checkpoint, Line, given_up
+from shared.steps.pace import GiveUp, Pace, after
+
+__all__ = ["Flight"]
+
+_SILENT: Final = 10.0  # seconds without any answer after which the server is asked how it is
+_BARREN: Final = 60.0  # seconds of refusals without a single row after which it is better to come again
+_ASKED: Final = 2.0  # seconds: a longer wait than this was asked for by the server
+_HELD: Final = 50  # rows of one shard that may be lost with us, and never more than are in flight
+
+
+class Flight:
+    """The calls of one worker at one server."""
+
+    def __init__(self, runner: Runner, pace: Pace) -> None:
+        self._runner, self.pace = runner, pace
+        self._ready: deque[Line] = deque()
+        self._later: list[tuple[float, int, Line]] = []
+        self._tasks: dict[asyncio.Task[None], Line] = {}
+        self._tie = 0
+        self._heard = self._fed = time.monotonic()  # when a call ended, and when one brought a row
+        self._shut = False  # whether the circuit was open since then
+        self._hold = 0.0  # until then the server asked to be left alone
+        self._timer: asyncio.TimerHandle | None = None
+        self.slowest = 0.0  # seconds of the longest call that brought a row
+        self.stopped = False  # no new line is begun
+        self.broken: Outcome | None = None  # no line will ever run here
+        self.crash: BaseException | None = None  # a bug of ours: whoever looks next raises it
+        self.stirred = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are not in flight yet."""
+        return len(self._ready) + len(self._later)
+
+    @property
+    def landed(self) -> bool:
+        """Whether nothing is in flight."""
+        return not self._tasks
+
+    def add(self, lines: Iterable[Line]) -> None:
+        self._ready.extend(lines)
+        self.fill()
+
+    def fill(self) -> None:
+        """Begin as many lines as there is room for."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+        if self.stopped or self.pace.open or self.broken is not None:
+            return
+        if now < self._hold:
+            self._wake_at(self._hold)
+            return
+        while self._ready and len(self._tasks) < self.pace.room:
+            self._begin(self._ready.popleft())
+        if self._later and len(self._tasks) < self.pace.room:
+            self._wake_at(self._later[0][0])
+        if not self._tasks:
+            self.stirred.set()
+
+    async def drop(self, work: Checkpoint | None = None) -> None:
+        """Forget the lines of one shard, or of all, and close their connections: that ends the calls."""
+        self._ready = deque(line for line in self._ready if work is not None and line.work is not work)
+        self._later = [entry for entry in self._later if work is not None and entry[2].work is not work]
+        heapq.heapify(self._later)
+        gone = [task for task, line in self._tasks.items() if work is None or line.work is work]
+        for task in gone:
+            task.cancel()
+        for task in gone:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def call_back(self) -> None:
+        """End all calls, and have their lines wait for another try, at no cost to them."""
+        gone, lines = list(self._tasks), list(self._tasks.values())
+        for task in gone:
+            task.cancel()
+        for task in gone:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._ready.extendleft(reversed(lines))
+
+    async def well(self) -> bool:
+        """Whether the server answers; if so, the circuit is closed."""
+        if not await self._runner.well():
+            return False
+        self._heard = time.monotonic()
+        if self.pace.open:
+            self.pace.close()
+        return True
+
+    def silent(self) -> bool:
+        """Whether calls are in flight and none of them has ended for a long time."""
+        return bool(self._tasks) and time.monotonic() - self._heard > _SILENT
+
+    def barren(self) -> bool:
+        """Whether it has been long since any line got its row, although calls were made and answered."""
+        return self._shut and self._heard - self._fed > _BARREN
+
+    def _begin(self, line: Line) -> None:
+        task = asyncio.ensure_future(self._one(line))
+        self._tasks[task] = line
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.pop(task, None)
+        if task.cancelled():
+            return
+        self.crash = self.crash or task.exception()
+        if self.crash is not None:
+            self.stirred.set()
+        else:
+            self.fill()
+
+    async def _one(self, line: Line) -> None:
+        started = time.monotonic()
+        line.work.calls += 1
+        outcome = await self._runner.run(line.row, f"{line.work.name}-{line.key}-{line.attempt}")
+        self._heard = time.monotonic()
+        if outcome.row is not None:
+            self._fed, self._shut = self._heard, False
+            self.pace.answered()
+            self.slowest = max(self.slowest, self._heard - started)
+            self._row(line, outcome.row, good=outcome.good)
+        else:
+            self._failed(line, outcome)
+
+    def _failed(self, line: Line, outcome: Outcome) -> None:
+        fault = outcome.fault or Fault.REPLY
+        if fault is Fault.REPLY:
+            self.pace.broke()
+        elif fault is Fault.ENDPOINT:
+            self.pace.busy(self._heard)
+        else:
+            self.broken = outcome
+        verdict = after(fault, line.attempt, random.random(), outcome.retry_after)  # noqa: S311  # to spread tries
+        if isinstance(verdict, GiveUp):
+            self._row(line, given_up(line, outcome.status, _TRIED), good=False)
+            return
+        line.attempt += verdict.spends_attempt
+        self._tie += 1
+        heapq.heappush(self._later, (self._heard + verdict.seconds, self._tie, line))
+        self._shut = self._shut or self.pace.open
+        if self.pace.open and verdict.seconds > _ASKED:
+            self._hold = self._heard + verdict.seconds
+        if self.broken is not None or self.pace.open:
+            self.stirred.set()
+
+    def _row(self, line: Line, row: bytes, *, good: bool) -> None:
+        work = line.work
+        work.add(line, row, good=good)
+        if work.complete or work.held >= min(_HELD, self.pace.room):
+            self.stirred.set()
+
+    def _wake_at(self, when: float) -> None:
+        if self._timer is not None and self._timer.when() <= when and not self._timer.cancelled():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._awake)
+
+    def _awake(self) -> None:
+        self._timer = None
+        self.fill()
+
+
+_TRIED: Final = "The server could not answer this request, though it was asked several times."
