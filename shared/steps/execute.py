@@ -274,10 +274,9 @@ class _Worker:
     async def _awaited(self) -> bool:
         """Wait for a server that does not answer; False where it stays away."""
         flight, until, pause = self._flight, time.monotonic() + _AWAY, 0.2
-        if not flight.pace.open:
-            if await flight.well():
-                return True  # it only takes its time
-            flight.pace.doubt()
+        if await flight.well():  # it only takes its time, or something on the way was in trouble
+            return True
+        flight.pace.doubt()
         await flight.call_back()
         while time.monotonic() < until:
             if await flight.well():

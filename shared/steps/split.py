@@ -37,6 +37,7 @@ _MOST_PATHS: Final = 5_000  # of free-form JSON in one job: each becomes a colum
 _MOST_SPELLINGS: Final = 1_000  # of models; more are looked up each time
 _FANNED_ROWS: Final = 25_000  # where lines become several rows each, `collect` has to bring these together again
 _INDEX_BYTES: Final = 32 * 2**20  # `collect` holds a shard's index in memory
+_EXECUTED: Final = Limits(rows=500, bytes=4 * 2**20)
 _TOKEN: Final = 4  # bytes, roughly
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -65,7 +66,17 @@ def open_route(app: App, deployment: Deployment, endpoint: str) -> Route | None:
     """A deployment, ready for lines of an endpoint (or NATIVE); None where it does not run that."""
     provider = app.provider(deployment.id)
     codec = provider.codec(endpoint)
-    return None if codec is None else Route(deployment, codec, provider.limits, provider.executes())
+    if codec is None:
+        return None
+    executes = provider.executes()
+    return Route(deployment, codec, _small(provider.limits) if executes else provider.limits, executes)
+
+
+def _small(limits: Limits) -> Limits:
+    """A shard whose lines are run one by one: so many that what a worker leaves is soon taken up by the next."""
+    return Limits(
+        rows=min(limits.rows, _EXECUTED.rows), bytes=min(limits.bytes, _EXECUTED.bytes), inputs=limits.inputs
+    )
 
 
 @dataclass(slots=True)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from infra.local.standins.openai import KEY, OpenAIStandIn, running
 from shared.config import PriceOverride
 from shared.domain.batch import Status
 from shared.domain.files import File
 from shared.domain.shard import ShardStatus
 from shared.steps.cancel import request_cancel
 from shared.steps.native import native_objects, native_rows
-from tests.providers.openai.standin import KEY, OpenAIStandIn, running
 from tests.steps.checker import check_at_rest, check_nothing_left
 from tests.steps.world import EMBED, World, chat, embed
 

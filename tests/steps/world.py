@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from shared.app import App
+from infra.local.standins.openai import KEY
+from shared.app import App, open_provider
 from shared.config import Config, Deployment, Limits, PriceOverride
 from shared.domain import layout
 from shared.domain.access import ADMIN, Caller
@@ -20,7 +21,6 @@ from shared.domain.messages import Message
 from shared.domain.shard import Shard
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
-from shared.providers.openai.provider import open_provider as open_openai
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.provider import open_provider as open_vertex
 from shared.steps.create import NewBatch, create
@@ -29,7 +29,6 @@ from shared.steps.run import run
 from shared.storage.directory import DirectoryObjects
 from shared.storage.queue import FINALIZE, SqliteBus, backoff, finalized_to_queue
 from shared.storage.sqlite import SqliteDocuments
-from tests.providers.openai.standin import KEY
 from tests.steps.upstream import Upstream
 
 __all__ = ["CHAT", "EMBED", "World", "chat", "embed"]
@@ -79,6 +78,7 @@ class World:
     rows_per_job: int | None = None
     openai: str | None = None  # where a stand-in of OpenAI listens, for the groups `mini` and `vectors`
     prices: tuple[PriceOverride, ...] = ()
+    more: tuple[Deployment, ...] = ()  # of any provider, opened as the application does it
 
     def __post_init__(self) -> None:
         self.bus = SqliteBus("sqlite://", now=self.now)
@@ -99,6 +99,7 @@ class World:
                 deployment("embedder", "gemini-embedding-001", 2),
                 deployment("odd", "gemini-unpriced-9", 3),
                 *(openai_deployment(*names, self.openai) for names in OPENAI if self.openai is not None),
+                *self.more,
             ),
             limits=self.limits,
         )
@@ -116,8 +117,8 @@ class World:
         )
 
     def open_provider(self, deployment: Deployment, media: Media) -> Provider:
-        if deployment.provider == "openai":
-            provider = open_openai(deployment, media)
+        if deployment.provider != "vertex_ai":
+            provider = open_provider(deployment, media)
         else:
             http = httpx.Client(transport=httpx.MockTransport(self.upstream))
             provider = replace(open_vertex(deployment, media), client=VertexClient(deployment, http=http))

@@ -1,0 +1,264 @@
+"""Lines that are run one by one: every line once, whatever dies, is away, or stops."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.standins.proxy import proxying
+from infra.local.standins.vllm import Running, running
+from shared.config import Deployment, PriceOverride
+from shared.domain.batch import Status
+from shared.domain.messages import Message
+from shared.domain.places import Slot
+from shared.domain.shard import ShardStatus
+from shared.steps import execute as step
+from shared.steps.cancel import request_cancel
+from shared.steps.run import run
+from shared.steps.slots import Seat, take_seat
+from tests.steps.world import EMBED, World, chat, embed
+
+PRICE = PriceOverride(model="hosted_vllm/tiny", usd_per_million={"input": "1", "output": "2"})  # type: ignore[dict-item]
+
+
+def server(port: int, **more: Any) -> Deployment:
+    return Deployment(
+        id="t",
+        group="tiny",
+        provider="hosted_vllm",
+        model="tiny",
+        price_name="hosted_vllm/tiny",
+        api_base=f"http://127.0.0.1:{port}/v1",
+        **more,
+    )
+
+
+def lines_of(count: int, **body: Any) -> list[dict[str, Any]]:
+    return [chat(f"l{n}", f"nonce-{n} please", model="tiny", **body) for n in range(count)]
+
+
+@contextmanager
+def world_of(
+    root: Path, *, deployment: dict[str, Any] | None = None, **options: Any
+) -> Iterator[tuple[World, Running]]:
+    with running(**options) as vllm:
+        yield World(root, more=(server(vllm.port, **(deployment or {})),), prices=(PRICE,)), vllm
+
+
+def check(world: World, id: str, lines: list[dict[str, Any]]) -> None:
+    output, errors = world.output(id), world.errors(id)
+    names = [row["custom_id"] for row in (*output, *errors)]
+    assert sorted(names) == sorted(line["custom_id"] for line in lines)
+    said = {line["custom_id"]: line["body"]["messages"][0]["content"].split()[0] for line in lines}
+    for row in output:
+        assert said[row["custom_id"]] in row["response"]["body"]["choices"][0]["message"]["content"]
+        assert row["response"]["body"]["model"] == "tiny"
+
+
+def test_every_line_comes_back_with_its_answer_and_its_price(tmp_path: Path) -> None:
+    lines = lines_of(40)
+    with world_of(tmp_path) as (world, vllm):
+        batch = world.start(lines)
+        world.settle(batch.id)
+        done = world.batch(batch.id)
+        assert done.status is Status.COMPLETED
+        assert (done.counts.total, done.counts.completed, done.counts.failed) == (40, 40, 0)
+        assert done.cost.priced_lines == 40
+        check(world, batch.id, lines)
+        assert sum(vllm.journal()["nonces"].values()) == 40
+
+
+def test_a_batch_of_several_shards_is_run_by_one_worker_without_a_pause(tmp_path: Path) -> None:
+    lines = lines_of(1_700)
+    with world_of(tmp_path) as (world, vllm):
+        batch = world.start(lines)
+        world.settle(batch.id)
+        assert [shard.lines for shard in world.shards(batch.id)] == [500, 500, 500, 200]
+        check(world, batch.id, lines)
+        assert vllm.journal()["most_running"] <= 32
+        assert sum(vllm.journal()["nonces"].values()) == 1_700
+
+
+def test_a_line_that_the_server_refuses_is_its_own_error(tmp_path: Path) -> None:
+    lines = [*lines_of(3), chat("long", "word " * 5_000, model="tiny")]
+    with world_of(tmp_path) as (world, _):
+        batch = world.start(lines)
+        world.settle(batch.id)
+        (row,) = world.errors(batch.id)
+        assert (row["custom_id"], row["response"]["status_code"]) == ("long", 400)
+        assert world.batch(batch.id).counts.failed == 1
+
+
+def test_a_line_whose_calls_all_break_has_its_tries_and_then_an_error(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("shared.steps.pace._LONGEST_WAIT", 0.05)
+    lines = [
+        *lines_of(2),
+        chat("sick", "[[status 500]] nonce-x", model="tiny"),
+        chat("ill", "[[status 500 x2]] nonce-y", model="tiny"),
+    ]
+    with world_of(tmp_path) as (world, _):
+        batch = world.start(lines)
+        world.settle(batch.id)
+        rows = {row["custom_id"]: row["response"] for row in world.errors(batch.id)}
+        assert {name: row["status_code"] for name, row in rows.items()} == {"sick": 500}
+        assert world.batch(batch.id).counts.completed == 3
+
+
+def test_a_wrong_key_fails_the_shard_once_and_not_every_line(tmp_path: Path) -> None:
+    with world_of(tmp_path, key="sk-right", deployment={"api_key": "sk-wrong"}) as (world, _):
+        batch = world.start(lines_of(30))
+        world.settle(batch.id, rounds=3_000)
+        done = world.batch(batch.id)
+        assert done.status is Status.FAILED
+        assert "sk-" not in str(done.errors)
+        assert {row["error"]["code"] for row in world.errors(batch.id)} == {"batch_failed"}
+
+
+def test_cancel_stops_the_lines_in_flight_and_keeps_what_finished(tmp_path: Path) -> None:
+    lines = lines_of(200)
+    with world_of(tmp_path, token_ms=40, deployment={"parallel": 8}) as (world, vllm):
+        batch = world.start(lines)
+        worker = threading.Thread(target=world.pump)
+        worker.start()
+        while sum(vllm.journal()["nonces"].values()) < 20:
+            time.sleep(0.05)
+        asked = time.monotonic()
+        request_cancel(world.app, batch.id)
+        worker.join(20)
+        assert not worker.is_alive()
+        assert time.monotonic() - asked < 5
+        world.settle(batch.id)
+        done = world.batch(batch.id)
+        assert done.status is Status.CANCELLED
+        assert 0 < done.counts.completed < 200
+        check(world, batch.id, lines)
+
+
+def test_counts_are_alive_while_the_lines_run(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(step, "RENEW_AFTER", 200)
+    with world_of(tmp_path, token_ms=20, deployment={"parallel": 8}) as (world, _):
+        batch = world.start(lines_of(120))
+        worker = threading.Thread(target=world.pump)
+        worker.start()
+        seen = set()
+        while worker.is_alive():
+            seen.add(world.batch(batch.id).counts.completed)
+            time.sleep(0.02)
+        assert len(seen) > 3
+        assert max(seen) <= 120
+
+
+def test_a_worker_that_dies_leaves_what_it_wrote_to_the_next(tmp_path: Path, monkeypatch: Any) -> None:
+    """The lines in flight are run twice, and what was not written yet; no other."""
+    lines = lines_of(120)
+    with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, vllm):
+        batch = world.start(lines)
+        run(world.app, Message(step="prepare", batch=batch.id))
+        (shard,) = world.shards(batch.id)
+        write, written = world.objects.write, []
+
+        def dying(name: str, *args: Any, **options: Any) -> Any:
+            if "part-e" in name:
+                written.append(name)
+                if len(written) == 4:
+                    raise KeyboardInterrupt
+            return write(name, *args, **options)
+
+        monkeypatch.setattr(world.objects, "write", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(world.app, Message(step="execute", shard=shard.id))
+        monkeypatch.undo()
+        world.clock += 60_000
+        world.settle(batch.id)
+        check(world, batch.id, lines)
+        assert world.batch(batch.id).counts.completed == 120
+        assert sum(vllm.journal()["nonces"].values()) <= 120 + 2 * 8 + 8
+
+
+def test_what_a_worker_writes_after_it_was_presumed_dead_does_not_count(tmp_path: Path) -> None:
+    lines = lines_of(4)
+    with world_of(tmp_path) as (world, _):
+        batch = world.start(lines)
+        run(world.app, Message(step="prepare", batch=batch.id))
+        (shard,) = world.shards(batch.id)
+        run(world.app, Message(step="execute", shard=shard.id))
+        ended = world.shards(batch.id)[0]
+        assert ended.job is not None
+        late = ended.job.files[0].replace("part-e00001", "part-e00000")
+        with world.objects.open(ended.job.files[0]) as stream:
+            world.objects.write(late, [stream.read().replace(b"stand-in", b"zombie")])
+        world.settle(batch.id)
+        assert "zombie" not in str(world.output(batch.id))
+
+
+def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(step, "_AWAY", 1.0)
+    lines = lines_of(80)
+    with running(token_ms=5) as vllm, proxying(vllm.port, rate=0.0) as proxy:
+        world = World(tmp_path, more=(server(proxy.port, parallel=8),), prices=(PRICE,))
+        batch = world.start(lines)
+        worker = threading.Thread(target=world.pump)
+        worker.start()
+        while sum(vllm.journal()["nonces"].values()) < 10:
+            time.sleep(0.01)
+        proxy.plan = replace(proxy.plan, rate=1.0, kinds=("refuse",))
+        worker.join(30)
+        assert not worker.is_alive()
+        world.sweep()
+        assert world.shards(batch.id)[0].status is ShardStatus.RUNNING
+        proxy.plan = replace(proxy.plan, rate=0.0)
+        world.settle(batch.id)
+        assert world.batch(batch.id).counts.completed == 80
+        check(world, batch.id, lines)
+
+
+def test_faults_on_a_quarter_of_the_calls_change_nothing_in_the_result(tmp_path: Path) -> None:
+    lines = lines_of(300)
+    with running() as vllm, proxying(vllm.port, rate=0.25, seed=7, stall=1.0) as proxy:
+        world = World(tmp_path, more=(server(proxy.port, timeout=2.0),), prices=(PRICE,))
+        batch = world.start(lines)
+        world.settle(batch.id)
+        check(world, batch.id, lines)
+        assert proxy.report()["carried"] == 300  # no answer that reached us was thrown away
+
+
+def test_who_finds_no_slot_leaves_the_shard_to_those_who_have_one(tmp_path: Path) -> None:
+    with world_of(tmp_path, deployment={"parallel": 4}) as (world, _):
+        batch = world.start(lines_of(8))
+        run(world.app, Message(step="prepare", batch=batch.id))
+        (shard,) = world.shards(batch.id)
+        seat = take_seat(world.app, "t", 4)
+        assert isinstance(seat, Seat)
+        run(world.app, Message(step="execute", shard=shard.id))
+        assert world.shards(batch.id)[0].status is ShardStatus.WAITING
+        seat.leave(2.0)
+        run(world.app, Message(step="execute", shard=shard.id))
+        assert world.shards(batch.id)[0].status is ShardStatus.ENDED
+        slot = world.documents.get(Slot, seat.slot.id)
+        assert slot is not None
+        assert slot.lease is None
+
+
+def test_what_does_not_fit_into_one_message_is_handed_on(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(step, "_UNIT", 1.0)
+    monkeypatch.setattr(step, "_LAST_START", 0.5)
+    lines = lines_of(150)
+    with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, vllm):
+        batch = world.start(lines)
+        world.settle(batch.id)
+        check(world, batch.id, lines)
+        assert world.shards(batch.id)[0].epoch > 2
+        assert sum(vllm.journal()["nonces"].values()) == 150
+
+
+def test_embeddings_and_responses_run_there_too(tmp_path: Path) -> None:
+    with world_of(tmp_path, task="embed") as (world, _):
+        batch = world.start([embed("a", "one", "two", model="tiny")], endpoint=EMBED)
+        world.settle(batch.id)
+        (row,) = world.output(batch.id)
+        assert len(row["response"]["body"]["data"]) == 2
