@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
+from shared.domain.usage import Tokens
 from shared.providers.base import Answer, Entry, NeverRan
 from shared.providers.openai.plain import plain
 from shared.providers.openai.rows import Row
@@ -26,33 +27,34 @@ _PARAM: Final = re.compile(r"[\w.$\[\]-]{1,200}")
 _NO_ANSWER: Final = "The provider gave no valid answer to this request."
 
 
-def answer_of(row: Row, entry: Entry) -> Answer:
-    """Never raises on what a provider wrote."""
+def answer_of(row: Row, entry: Entry, private: tuple[str, ...] = (), *, free: bool = False) -> Answer:
+    """Never raises on what a provider wrote. `private`: names that no message may hold. `free`: it uses no tokens."""
     response, error = row.response, row.error or None
     if response is None:
         if error is None:
-            return _failed(500, {}, row, entry)
+            return _failed(500, {}, row, entry, private)
         problem = _problem(error)
         code = problem.get("code")
         code = code if isinstance(code, str) and _WORD.fullmatch(code) else "provider_error"
-        answer = _failed(500, problem, row, entry)
-        answer.never_ran = NeverRan(code, plain(problem.get("message")))
+        answer = _failed(500, problem, row, entry, private)
+        answer.never_ran = NeverRan(code, plain(problem.get("message"), private))
         return answer
     status, body = response.status_code, response.body
     known = status if type(status) is int and 200 <= status <= 599 else 500
     if known < 300 and error is None and isinstance(body, dict):
         body["model"] = entry.model
-        return Answer(known, body, _request_id(row, entry), tokens_of(body.get("usage")), _day_of(body))
+        tokens = Tokens() if free else tokens_of(body.get("usage"))
+        return Answer(known, body, _request_id(row, entry), tokens, _day_of(body))
     inner = body.get("error") if isinstance(body, dict) else None
-    return _failed(known if known >= 400 else 500, _problem(inner or error), row, entry)
+    return _failed(known if known >= 400 else 500, _problem(inner or error), row, entry, private)
 
 
-def _failed(status: int, problem: dict[str, Any], row: Row, entry: Entry) -> Answer:
+def _failed(status: int, problem: dict[str, Any], row: Row, entry: Entry, private: tuple[str, ...]) -> Answer:
     """An error body as OpenAI's, whose message names nothing of ours."""
     kind, param, code = problem.get("type"), problem.get("param"), problem.get("code")
     usual = "server_error" if status >= 500 else "invalid_request_error"
     error = {
-        "message": plain(problem["message"]) if isinstance(problem.get("message"), str) else _NO_ANSWER,
+        "message": plain(problem["message"], private) if isinstance(problem.get("message"), str) else _NO_ANSWER,
         "type": kind if isinstance(kind, str) and _WORD.fullmatch(kind) else usual,
         "param": param if isinstance(param, str) and _PARAM.fullmatch(param) else None,
         "code": code if isinstance(code, str) and _WORD.fullmatch(code) else None,

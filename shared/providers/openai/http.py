@@ -7,17 +7,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from shared.config import Deployment
 from shared.domain.errors import Transient
+from shared.providers.base import Busy
 from shared.providers.cut import Cut
-from shared.providers.openai.profile import base_url
+from shared.providers.openai.dialect import Dialect
+from shared.providers.openai.retry_after import retry_after
 
 __all__ = ["Http", "Lost", "Reply"]
 
@@ -41,6 +42,8 @@ class Reply:
 
     status: int
     body: Any  # decoded JSON, or None where it was none
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in small letters
+    retry_after: float | None = None  # seconds, where it says so
 
     @property
     def good(self) -> bool:
@@ -56,23 +59,23 @@ class Reply:
 
 
 class Http:
-    """Requests to one deployment. Thread-safe."""
+    """Requests to one server. Thread-safe."""
 
-    def __init__(self, deployment: Deployment, http: httpx.Client | None = None) -> None:
-        self._base = base_url(deployment)
+    def __init__(self, dialect: Dialect, http: httpx.Client | None = None) -> None:
+        self._dialect = dialect
         self._headers = {
             "accept-encoding": "identity",  # so that the bound on an answer is one on what we decode
-            "authorization": f"Bearer {deployment.api_key}",
+            **dialect.headers,
         }
-        if deployment.organization:
-            self._headers["openai-organization"] = deployment.organization
         self._http = http
         self._lock = threading.Lock()
 
     def send(self, method: str, path: str, deadline: float | None = None, *, long: bool = False, **rest: Any) -> Reply:
-        """Lost where the request may have arrived; Transient where it certainly has not."""
+        """Lost where the request may have arrived; Busy or another Transient where it certainly has not."""
         with self._open(method, path, deadline, long=long, **rest) as (response, until):
-            return Reply(response.status_code, _decoded(_bounded(response, until)))
+            body = _decoded(_bounded(response, until))
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status_code, body, headers, retry_after(headers, time.time()))
 
     @contextmanager
     def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
@@ -87,11 +90,17 @@ class Http:
     ) -> Iterator[tuple[httpx.Response, float]]:
         until = deadline if deadline is not None else time.monotonic() + (_LONG if long else _CALL)
         if time.monotonic() >= until:
-            raise Transient("openai: no time left for this call")
+            raise Transient(f"{self._dialect.name}: no time left for this call")
         cut, client = Cut(), self._client()
-        headers = {**self._headers, **rest.pop("headers", {})}
+        headers = {**self._headers, **self._dialect.credentials.headers(), **rest.pop("headers", {})}
+        query = {**self._dialect.query, **rest.pop("params", {})}
         request = client.build_request(
-            method, f"{self._base}/{path}", headers=headers, extensions={"trace": cut.trace}, **rest
+            method,
+            f"{self._dialect.base}/{path}",
+            headers=headers,
+            params=query or None,
+            extensions={"trace": cut.trace},
+            **rest,
         )
         request.extensions["timeout"] = (_LONG_TIMEOUT if long else _TIMEOUT).as_dict()
         try:
@@ -102,7 +111,7 @@ class Http:
                 finally:
                     response.close()
         except _NEVER_SENT as error:
-            raise Transient(f"openai: no connection: {type(error).__name__}") from error
+            raise Busy(f"{self._dialect.name}: no connection: {type(error).__name__}") from error
         except _BROKEN as error:
             raise Lost(f"no answer: {type(error).__name__}") from error
 
@@ -110,7 +119,7 @@ class Http:
         with self._lock:
             if self._http is None:
                 # No connection is kept: one that slept in a frozen instance loses the next create's answer.
-                here = urlsplit(self._base).hostname in {"127.0.0.1", "localhost", "::1"}
+                here = urlsplit(self._dialect.base).hostname in {"127.0.0.1", "localhost", "::1"}
                 self._http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=not here)
             return self._http
 

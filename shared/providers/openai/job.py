@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared.domain.batch import BatchError
 from shared.domain.shard import Job, JobState
 from shared.providers.openai.plain import plain
 
-__all__ = ["CROWDED", "created_at", "is_id", "read_job"]
+__all__ = ["FULL", "created_at", "is_id", "read_job"]
 
 CROWDED: Final = "token_limit_exceeded"  # of tokens that wait: at create, or as a batch that fails a while later
+FULL: Final = frozenset({CROWDED, "quotaExceeded"})  # the second is of files: Azure/azure-sdk-for-java#47401
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -29,15 +30,18 @@ def is_id(name: object) -> bool:
     return isinstance(name, str) and _ID.fullmatch(name) is not None
 
 
-def read_job(batch: Mapping[str, Any]) -> Job | None:
-    """The job, or None where this is no batch at all. What we do not know is running, and never over by accident."""
+def read_job(batch: Mapping[str, Any], private: tuple[str, ...] = ()) -> Job | None:
+    """The job, or None where this is no batch at all. What we do not know is running, and never over by accident.
+
+    `private`: names that its error's message may not hold.
+    """
     name = batch.get("id")
     if not isinstance(name, str) or not is_id(name):
         return None
     state = _STATES.get(str(batch.get("status")).strip().lower(), JobState.RUNNING)
     counts = batch.get("request_counts")
     counts = counts if isinstance(counts, Mapping) else {}
-    code, error = _error(batch.get("errors"))
+    code, error = _error(batch.get("errors"), private)
     crowded = state is JobState.FAILED and code == CROWDED
     return Job(
         name=name,
@@ -56,7 +60,8 @@ def created_at(batch: Mapping[str, Any]) -> int:
     moment = batch.get("created_at")
     if isinstance(moment, str):
         try:
-            moment = datetime.fromisoformat(moment).timestamp()
+            said = datetime.fromisoformat(moment)
+            moment = (said if said.tzinfo is not None else said.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             moment = None
     if isinstance(moment, bool) or not isinstance(moment, int | float) or not 0 < moment < 2**40:
@@ -64,14 +69,14 @@ def created_at(batch: Mapping[str, Any]) -> int:
     return int(moment * 1000)
 
 
-def _error(errors: object) -> tuple[str | None, BatchError]:
+def _error(errors: object, private: tuple[str, ...]) -> tuple[str | None, BatchError]:
     """The first of the errors, which often is the only one."""
     listed = errors.get("data") if isinstance(errors, Mapping) else errors
     first = listed[0] if isinstance(listed, list) and listed else None
     first = first if isinstance(first, Mapping) else {}
     code = first.get("code")
     code = code if isinstance(code, str) and _CODE.fullmatch(code) else None
-    return code, BatchError(code=code or "provider_error", message=plain(first.get("message")))
+    return code, BatchError(code=code or "provider_error", message=plain(first.get("message"), private))
 
 
 def _count(value: object) -> int | None:

@@ -6,15 +6,19 @@ whose things it touches: see `WITHHELD`.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from shared.config import Deployment
 from shared.providers.base import Limits
 
 __all__ = [
+    "CHAT",
+    "COMPLETIONS",
     "EMBEDDINGS",
     "ENDPOINTS",
     "LIMITS",
+    "MODERATIONS",
     "PARAMETERS",
     "RESPONSES",
     "TIERS",
@@ -22,6 +26,8 @@ __all__ = [
     "WITHHELD",
     "base_url",
     "endpoints_of",
+    "limits_of",
+    "no_header",
     "refuse",
 ]
 
@@ -35,12 +41,14 @@ CHAT: Final = "/v1/chat/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
 RESPONSES: Final = "/v1/responses"
 COMPLETIONS: Final = "/v1/completions"
+MODERATIONS: Final = "/v1/moderations"
 
 ENDPOINTS: Final[Mapping[str, str]] = {  # and the names of their codecs
     CHAT: "openai-chat",
     EMBEDDINGS: "openai-embeddings",
     RESPONSES: "openai-responses",
     COMPLETIONS: "openai-completions",
+    MODERATIONS: "openai-moderations",
 }
 _SAMPLING: Final = frozenset(
     {"frequency_penalty", "logit_bias", "logprobs", "n", "presence_penalty", "seed", "stop", "temperature", "top_p"}
@@ -58,6 +66,7 @@ PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     RESPONSES: _COMMON
     | {"include", "input", "instructions", "max_output_tokens", "max_tool_calls", "reasoning", "text", "truncation"},
     COMPLETIONS: _SAMPLING | {"best_of", "echo", "max_tokens", "model", "prompt", "stream", "suffix", "user"},
+    MODERATIONS: frozenset({"model", "input"}),
 }
 
 _SHARED: Final = "what the provider keeps is not one caller's own; give the whole conversation."
@@ -73,6 +82,7 @@ TOOLS: Final = frozenset({"function", "custom"})  # all others run at the provid
 TIERS: Final = frozenset({"auto", "default"})  # others have other prices
 
 _EMBEDDER: Final = re.compile(r"text-embedding-")
+_JUDGE: Final = re.compile(r"(?:omni|text)-moderation-")
 _TALKER: Final = re.compile(r"(?:ft:)?(?:gpt-|chatgpt-|o[0-9])")
 
 
@@ -80,8 +90,10 @@ def endpoints_of(model: str) -> frozenset[str]:
     """Where a model can be asked, as far as its name tells; all of them for a name that says nothing."""
     if _EMBEDDER.match(model):
         return frozenset({EMBEDDINGS})
+    if _JUDGE.match(model):
+        return frozenset({MODERATIONS})
     if _TALKER.match(model):
-        return frozenset(ENDPOINTS) - {EMBEDDINGS}
+        return frozenset({CHAT, RESPONSES, COMPLETIONS})
     return frozenset(ENDPOINTS)
 
 
@@ -97,7 +109,21 @@ def refuse(deployment: Deployment) -> str | None:
     key = deployment.api_key
     if not key:
         return "an openai model needs api_key, such as os.environ/OPENAI_API_KEY"
-    for name, value in (("api_key", key), ("organization", deployment.organization or "-")):
-        if not value.isascii() or not value.isprintable() or " " in value:
+    return no_header(api_key=key, organization=deployment.organization)
+
+
+def no_header(**values: str | None) -> str | None:
+    """The complaint about the first of these values that cannot be part of a header; None where all can."""
+    for name, value in values.items():
+        if value and (not value.isascii() or not value.isprintable() or " " in value):
             return f"{name} has characters that no header can carry"
     return None
+
+
+def limits_of(deployment: Deployment, most: Limits = LIMITS) -> Limits:
+    """How much one job takes there: what the provider takes, or less where the configuration says so."""
+    return replace(
+        most,
+        rows=min(most.rows, deployment.most_lines or most.rows),
+        bytes=min(most.bytes, deployment.most_bytes or most.bytes),
+    )

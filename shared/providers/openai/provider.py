@@ -10,7 +10,8 @@ from shared.domain.shard import Job
 from shared.providers.base import Codec, Media, Provider
 from shared.providers.openai.client import OpenAIClient
 from shared.providers.openai.codec import openai_codec
-from shared.providers.openai.profile import ENDPOINTS, LIMITS, endpoints_of, refuse
+from shared.providers.openai.dialect import openai_dialect
+from shared.providers.openai.profile import ENDPOINTS, endpoints_of, limits_of, refuse
 
 __all__ = ["copied_results", "open_provider"]
 
@@ -21,7 +22,7 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:  # noqa: AR
     """The deployment's provider. Nothing connects before its first call; ConfigError where it cannot be run."""
     if (why := refuse(deployment)) is not None:
         raise ConfigError(f"deployment {deployment.id}: {why}")
-    model, client = deployment.model, OpenAIClient(deployment)
+    model, client = deployment.model, OpenAIClient(deployment, openai_dialect(deployment))
     offered = endpoints_of(model)
 
     def codec(endpoint: str) -> Codec | None:
@@ -35,11 +36,12 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:  # noqa: AR
 
     return Provider(
         client=client,
-        limits=LIMITS,
+        limits=limits_of(deployment),
         codec=codec,
         codec_named=codec_named,
         predictions=copied_results,
         fetch=client.fetch,
+        tidy=client.tidy,
         price_model=deployment.price_name or f"openai/{model}",
         location="global",
     )

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.providers.openai.standin import OpenAIStandIn, running
+from infra.local.standins.openai import OpenAIStandIn, running
 
 
 @pytest.fixture

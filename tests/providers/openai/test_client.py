@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from infra.local.standins.openai import KEY, OpenAIStandIn
 from shared.config import Deployment
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState
-from shared.providers.base import JobMissing, Refused, Unknown
+from shared.providers.base import Busy, JobMissing, Refused, Unknown
 from shared.providers.openai import client as module
 from shared.providers.openai import http as http_module
 from shared.providers.openai.client import OpenAIClient
+from shared.providers.openai.dialect import compatible_dialect, openai_dialect
 from shared.storage.directory import DirectoryObjects
-from tests.providers.openai.standin import KEY, OpenAIStandIn
 from tests.providers.requests import Free, job_request
 
 LABEL = "batch_0123456789abcdef0123456789abcdef-0001-a1"
@@ -33,7 +34,8 @@ REQUEST = job_request(LABEL, rows=ROWS)
 
 def client(standin: OpenAIStandIn, **rest: Any) -> OpenAIClient:
     options = {"api_base": standin.base, "api_key": KEY, **rest}
-    return OpenAIClient(Deployment(id="d", group="mini", provider="openai", model="gpt-4o-mini", **options))
+    deployment = Deployment(id="d", group="mini", provider="openai", model="gpt-4o-mini", **options)
+    return OpenAIClient(deployment, openai_dialect(deployment))
 
 
 def problem(code: str | None = None, message: str = "No.") -> dict[str, Any]:
@@ -53,6 +55,10 @@ def test_a_job_is_a_file_of_the_rows_and_a_batch_that_bears_our_label(standin: O
     assert file["filename"] == f"offpeak-{LABEL}.jsonl"
     assert (file["expires_after[anchor]"], file["expires_after[seconds]"]) == ("created_at", "172800")
     assert hold.beats >= 3  # while the rows go out, before the answer, and before what must not be done twice
+    assert (batch["output_expires_after"]["anchor"], batch["output_expires_after"]["seconds"]) == (
+        "created_at",
+        14 * 86_400,
+    )
     assert all(headers["openai-organization"] == "org-1" for _, headers in standin.seen)
 
 
@@ -187,9 +193,18 @@ def test_of_two_jobs_of_one_label_the_younger_is_cancelled(standin: OpenAIStandI
 
 def test_a_lost_upload_made_nothing_that_matters(standin: OpenAIStandIn) -> None:
     standin.lose["upload"] = 1
-    with pytest.raises(Transient) as caught:
+    with pytest.raises(Busy):
         client(standin).create_job(REQUEST)
-    assert not isinstance(caught.value, Unknown)
+    assert standin.made() == []
+
+
+@pytest.mark.parametrize(("call", "status"), [("upload", 429), ("upload", 503), ("upload", 500), ("create", 429)])
+def test_whoever_is_busy_says_for_how_long(standin: OpenAIStandIn, call: str, status: int) -> None:
+    """There was certainly no effect: another deployment may have the job."""
+    standin.refuse[call], standin.says = [(status, problem("rate_limit_exceeded"))], {"retry-after": "12"}
+    with pytest.raises(Busy) as caught:
+        client(standin).create_job(REQUEST)
+    assert caught.value.retry_after == 12
     assert standin.made() == []
 
 
@@ -198,9 +213,8 @@ def test_a_create_that_has_to_wait_sends_its_rows_once(standin: OpenAIStandIn) -
     standin.refuse["create"] = [(400, full), (429, problem())]
     asked = client(standin)
     for _ in range(2):
-        with pytest.raises(Transient) as caught:
+        with pytest.raises(Busy):
             asked.create_job(REQUEST)
-        assert not isinstance(caught.value, Unknown)
     asked.create_job(REQUEST)
     assert standin.journal == [f"upload offpeak-{LABEL}.jsonl", f"create {LABEL}"]
 
@@ -284,9 +298,76 @@ def test_where_nobody_listens_nothing_was_made() -> None:
     nowhere = Deployment(
         id="d", group="g", provider="openai", model="m", api_base="http://127.0.0.1:1/v1", api_key="sk-x"
     )
-    with pytest.raises(Transient) as caught:
-        OpenAIClient(nowhere).create_job(REQUEST)
-    assert not isinstance(caught.value, Unknown)
+    with pytest.raises(Busy):
+        OpenAIClient(nowhere, openai_dialect(nowhere)).create_job(REQUEST)
+
+
+def test_a_name_that_does_not_resolve_is_nobody_listening() -> None:
+    nowhere = Deployment(
+        id="d", group="g", provider="openai", model="m", api_base="https://host.invalid/v1", api_key="sk-x"
+    )
+    with pytest.raises(Busy):
+        OpenAIClient(nowhere, openai_dialect(nowhere)).create_job(REQUEST)
+
+
+def test_what_a_job_read_and_wrote_is_deleted_once_it_is_over(standin: OpenAIStandIn) -> None:
+    asked = client(standin)
+    job = asked.create_job(REQUEST)
+    asked.tidy(job)
+    assert standin.gone == set()
+    standin.takes = 0
+    job = asked.get_job(job.name)
+    asked.tidy(job)
+    asked.tidy(job)
+    assert len(standin.gone) == 3
+    assert standin.gone == standin.files.keys()
+
+
+@pytest.mark.parametrize(("call", "status"), [("get", 500), ("get", 401), ("delete", 500), ("delete", 403)])
+def test_what_cannot_be_deleted_stops_nobody(standin: OpenAIStandIn, call: str, status: int) -> None:
+    standin.takes = 0
+    asked = client(standin)
+    job = asked.get_job(asked.create_job(REQUEST).name)
+    standin.refuse[call] = [(status, problem())] * 3
+    asked.tidy(job)
+    asked.tidy(Job(name="", state=JobState.FAILED))
+    assert standin.gone == set()
+
+
+def compatible(standin: OpenAIStandIn) -> OpenAIClient:
+    deployment = Deployment(
+        id="d", group="own", provider="hosted_vllm", model="own", api_base=standin.base, api_key=KEY
+    )
+    return OpenAIClient(deployment, compatible_dialect(deployment))
+
+
+def test_of_a_server_that_resembles_openai_nothing_is_asked_that_it_may_not_know(standin: OpenAIStandIn) -> None:
+    compatible(standin).create_job(REQUEST)
+    (batch,) = standin.batches.values()
+    assert "output_expires_after" not in batch
+    assert "expires_after[seconds]" not in standin.files[batch["input_file_id"]][0]
+
+
+def test_where_metadata_and_order_are_not_kept_a_job_is_found_by_its_file(standin: OpenAIStandIn) -> None:
+    asked = compatible(standin)
+    for number in range(5):
+        asked.create_job(job_request(f"other-{number}", rows=ROWS))
+    made = asked.create_job(REQUEST)
+    for batch in standin.batches.values():
+        batch["metadata"] = None
+    for batch in list(standin.batches.values())[:3]:
+        batch["created_at"] -= 10**6  # the list begins with what is new, and then again does not
+    standin.batches = dict(reversed(standin.batches.items()))
+    found = asked.find_job(LABEL, since=standin.now() - 1000)
+    assert found is not None
+    assert found.name == made.name
+
+
+def test_without_a_key_none_is_shown(standin: OpenAIStandIn) -> None:
+    open_to_all = Deployment(id="d", group="own", provider="hosted_vllm", model="own", api_base=standin.base)
+    with pytest.raises(Refused):
+        OpenAIClient(open_to_all, compatible_dialect(open_to_all)).get_job("batch_1")
+    assert "authorization" not in standin.seen[0][1]
 
 
 def test_the_key_is_in_no_text_of_the_deployment() -> None:

@@ -15,7 +15,7 @@ from shared.providers.openai.codec import openai_codec
 from shared.providers.openai.profile import ENDPOINTS, PARAMETERS, endpoints_of
 from shared.providers.openai.usage import tokens_of
 
-CHAT, EMBED, RESPONSES, COMPLETIONS = ENDPOINTS
+CHAT, EMBED, RESPONSES, COMPLETIONS, MODERATIONS = ENDPOINTS
 MODEL = "gpt-4o-mini"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
@@ -116,12 +116,64 @@ def test_only_names_of_the_table_pass(name: str, endpoint: str) -> None:
         (RESPONSES, {"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
         (RESPONSES, {"input": [{"id": "msg_1"}]}, "input[0]"),
         (RESPONSES, {"prompt": {"id": "pmpt_1"}}, "prompt"),
+        (
+            RESPONSES,
+            {"input": [{"type": "computer_call_output", "output": {"file_id": "file-1"}}]},
+            "input[0].output.file_id",
+        ),
     ],
 )
 def test_what_is_another_s_or_charged_apart_is_refused_by_its_place(
     endpoint: str, body: dict[str, Any], param: str
 ) -> None:
     assert refusal(endpoint, **body).param == param
+
+
+INSIDE = [
+    "http://127.0.0.1/x",
+    "http://2130706433/",
+    "https://metadata.google.internal/",
+    "file:///etc/passwd",
+    "//h/x",
+]
+
+
+@pytest.mark.parametrize("url", INSIDE)
+@pytest.mark.parametrize(
+    ("endpoint", "seat", "part", "param"),
+    [
+        (CHAT, "messages", {"type": "image_url", "image_url": {"url": "*"}}, "messages[0].content[0].image_url.url"),
+        (RESPONSES, "input", {"type": "input_image", "image_url": "*"}, "input[0].content[0].image_url"),
+        (RESPONSES, "input", {"type": "input_file", "file_url": "*"}, "input[0].content[0].file_url"),
+    ],
+)
+def test_a_url_that_leads_inside_a_network_is_refused_by_its_place(
+    url: str, endpoint: str, seat: str, part: dict[str, Any], param: str
+) -> None:
+    part = json.loads(json.dumps(part).replace("*", url))
+    assert refusal(endpoint, **{seat: [{"role": "user", "content": [part]}]}).param == param
+
+
+@pytest.mark.parametrize("url", INSIDE)
+def test_what_is_to_be_moderated_leads_nowhere_either(url: str) -> None:
+    parts = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": url}}]
+    assert refusal(MODERATIONS, input=parts).param == "input[1].image_url.url"
+
+
+@pytest.mark.parametrize("url", ["https://example.com/cat.png", "data:image/png;base64,AAAA"])
+def test_what_anyone_may_read_passes(url: str) -> None:
+    content = [{"type": "image_url", "image_url": {"url": url}}]
+    assert sent(messages=[{"role": "user", "content": content}])["body"]["messages"][0]["content"] == content
+    assert sent(MODERATIONS, input=content)["body"]["input"] == content
+
+
+def test_moderation_costs_nothing() -> None:
+    body = {"id": "modr-1", "model": "omni-moderation-2024-09-26", "results": []}
+    codec = openai_codec(MODERATIONS, "omni-moderation-latest")
+    read = codec.read(json.dumps(row(response={"status_code": 200, "request_id": "r", "body": body})).encode())
+    assert read is not None
+    said = codec.answer([read], Entry(12, "mine", "caller's"))
+    assert (said.status, said.body["model"], said.tokens) == (200, "caller's", Tokens())
 
 
 def test_values_of_a_caller_stay_text() -> None:
@@ -144,6 +196,7 @@ def test_inputs_are_counted_as_openai_does(given: Any, inputs: int) -> None:
         ("gpt-4o-mini", {CHAT, RESPONSES, COMPLETIONS}),
         ("ft:gpt-4o-mini:acme::1", {CHAT, RESPONSES, COMPLETIONS}),
         ("o4-mini", {CHAT, RESPONSES, COMPLETIONS}),
+        ("omni-moderation-latest", {MODERATIONS}),
         ("my-own", set(ENDPOINTS)),
     ],
 )

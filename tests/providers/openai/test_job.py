@@ -79,7 +79,14 @@ def test_what_has_no_name_is_no_job(id: Any) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "milliseconds"),
-    [(1_795_000_000, 1_795_000_000_000), (1.5, 1500), ("2026-11-21T00:00:00+00:00", 1_795_219_200_000)],
+    [
+        (1_795_000_000, 1_795_000_000_000),
+        (1.5, 1500),
+        ("2026-11-21T00:00:00+00:00", 1_795_219_200_000),
+        ("2026-11-21T00:00:00Z", 1_795_219_200_000),
+        ("2026-11-21T00:00:00", 1_795_219_200_000),
+        ("2026-11-21T00:00:00.1234567+00:00", 1_795_219_200_123),
+    ],
 )
 def test_times_are_read_in_each_of_their_forms(moment: Any, milliseconds: int) -> None:
     assert created_at({"created_at": moment}) == milliseconds
@@ -89,3 +96,13 @@ def test_times_are_read_in_each_of_their_forms(moment: Any, milliseconds: int) -
 def test_nothing_that_a_provider_writes_raises(batch: dict[str, Any]) -> None:
     read_job({"id": "b", **batch})
     created_at(batch)
+
+
+@pytest.mark.parametrize("said", ["my-batch", "MY-BATCH", "'my-batch'", "my-batch."])
+def test_an_error_hides_the_names_that_are_private(said: str) -> None:
+    errors = {"data": [{"code": "model_not_found", "message": f"The deployment {said} is not there; my-batch-2 is."}]}
+    read = read_job({"id": "b", "status": "failed", "errors": errors}, ("my-batch",))
+    assert read is not None
+    assert read.error is not None
+    assert "my-batch " not in f"{read.error.message.lower()} ".replace("'", " ").replace(".", " ")
+    assert "my-batch-2" in read.error.message
