@@ -8,7 +8,7 @@ there is no file, LiteLLM's variables are a configuration, too: each provider th
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -20,9 +20,21 @@ from shared.domain.errors import ConfigError
 from shared.domain.ids import derived
 from shared.log import log
 
-__all__ = ["Refuse", "config_of_environment", "read_config"]
+__all__ = [
+    "ENVIRONMENT",
+    "KEYS",
+    "LOCATION",
+    "PARAMETERS",
+    "VARIABLES",
+    "Refuse",
+    "config_of_environment",
+    "fallbacks",
+    "read_config",
+]
 
-_ENVIRONMENT: Final = "os.environ/"
+ENVIRONMENT: Final = "os.environ/"  # in front of a variable's name, instead of a value
+KEYS: Final = ("api_key", "azure_ad_token", "client_secret", "vertex_credentials")  # parameters that prove who we are
+LOCATION: Final = "us-central1"  # LiteLLM's default, where it takes the project from VERTEXAI_PROJECT
 
 _SECTIONS: Final = ("model_list", "offpeak")
 _VERTEX: Final = re.compile(r"^(vertex_ai/|google/|publishers/google/models/|models/)+")
@@ -35,11 +47,12 @@ _BATCH: Final = "_batches"  # what LiteLLM's names end in where they are a batch
 _MEGABYTE: Final = 2**20
 
 # LiteLLM's variables, by provider and parameter: what an entry does not say itself. Of several, the first that is set.
-_VARIABLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+VARIABLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "vertex_ai": {
         "vertex_project": ("VERTEXAI_PROJECT", "VERTEX_PROJECT"),
         "vertex_location": ("VERTEXAI_LOCATION", "VERTEX_LOCATION"),
         "vertex_credentials": ("VERTEXAI_CREDENTIALS", "GCS_PATH_SERVICE_ACCOUNT"),
+        "api_base": ("VERTEXAI_API_BASE", "VERTEX_API_BASE"),
     },
     "openai": {
         "api_key": ("OPENAI_API_KEY",),
@@ -63,6 +76,20 @@ _SAID_BY: Final = {  # which variable makes a provider part of a configuration w
     "azure": "api_base",
     "hosted_vllm": "api_base",
 }
+
+# Providers that LiteLLM knows and we do not run, and modes that no batch has.
+_ELSEWHERE: Final = frozenset(
+    "ai21 anthropic azure_ai baseten bedrock cerebras cloudflare codestral cohere cohere_chat custom_openai dashscope "
+    "databricks deepgram deepinfra deepseek elevenlabs fireworks_ai friendliai galadriel gemini github github_copilot "
+    "gradient_ai groq huggingface hyperbolic infinity jina_ai lambda_ai litellm_proxy llamafile lm_studio meta_llama "
+    "mistral moonshot morph nebius nlp_cloud novita nscale nvidia_nim ollama ollama_chat oobabooga openrouter "
+    "perplexity petals predibase recraft replicate sagemaker sagemaker_chat sambanova snowflake together_ai triton "
+    "v0 vercel_ai_gateway vllm volcengine voyage watsonx watsonx_text xai xinference zai".split()  # noqa: SIM905  # a page of quotes says no more
+)
+_NO_BATCH: Final = frozenset(
+    {"audio_speech", "audio_transcription", "image_edit", "image_generation", "ocr", "realtime", "rerank", "search"}
+    | {"vector_store", "video_generation"}
+)
 
 Refuse = Callable[[Deployment], str | None]
 
@@ -110,6 +137,10 @@ class _Params(BaseModel):
     use_in_pass_through: bool | None = None
 
 
+# Of `litellm_params`, what is read: anything else is left alone.
+PARAMETERS: Final = frozenset(_Params.model_fields) | {f"{name}{end}" for name in _RATES for end in ("", _BATCH)}
+
+
 class _BatchLimits(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -124,6 +155,7 @@ class _Info(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     base_model: str | None = None
+    mode: str | None = None
     batches: Batches | None = None
     batch_limits: _BatchLimits = _BatchLimits()
     media_hosts: tuple[str, ...] = ()
@@ -138,11 +170,17 @@ class _Entry(BaseModel):
 
 
 def read_config(
-    text: str, *, name: str, environment: Mapping[str, str] | None = None, refuse: Refuse = lambda _: None
+    text: str,
+    *,
+    name: str,
+    environment: Mapping[str, str] | None = None,
+    refuse: Refuse = lambda _: None,
+    keys: bool = True,
 ) -> Config:
     """Parse a configuration. ConfigError names the file (`name`) and the line of what is wrong.
 
-    `refuse` says why a deployment cannot be run by its provider; None where it can.
+    `refuse` says why a deployment cannot be run by its provider; None where it can. Without `keys`, one whose variable
+    is not set is left out, and `refuse` is asked as if it were there.
     """
     environment = os.environ if environment is None else environment
     try:
@@ -152,7 +190,7 @@ def read_config(
         mark = getattr(error, "problem_mark", None)
         at = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{name}{at}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    source = _Source(name, tree)
+    source = _Source(name, tree, keys=keys)
     if not isinstance(document, dict):
         raise ConfigError(f"{name}:1: expected a mapping with model_list, not a {type(document).__name__}")
     ours_and_theirs = {key: document[key] for key in _SECTIONS if key in document}
@@ -168,13 +206,22 @@ def read_config(
     prices: list[PriceOverride] = []
     for number, member in enumerate(listed):
         entry = source.checked(_Entry, member, "model_list", number)
+        if _not_ours(entry):
+            log(
+                "config_model_ignored",
+                severity="WARNING",
+                file=name,
+                model=entry.model_name,
+                at=entry.litellm_params.model,
+            )
+            continue
         deployment = _deployment(entry, number, source, ours, environment)
         deployment = _distinct(deployment, deployments)
         rates = _listed_price(entry, deployment, source.at("model_list", number))
         if rates:
             deployment = deployment.model_copy(update={"price_name": f"{deployment.price_name}@{deployment.id}"})
             prices.append(PriceOverride(model=deployment.price_name, source="model_list", usd_per_million=rates))
-        if (why := refuse(deployment)) is not None:
+        if (why := refuse(deployment if keys else _as_if_with_key(deployment))) is not None:
             raise ConfigError(f"{source.at('model_list', number, 'litellm_params', 'model')}: {why}")
         deployments.append(deployment)
     return Config(
@@ -192,7 +239,7 @@ def config_of_environment(environment: Mapping[str, str] | None = None, *, refus
     environment = os.environ if environment is None else environment
     entries = []
     for provider, needed in _SAID_BY.items():
-        found = _said(provider, environment)
+        found = _said(provider, (), environment)
         if found.get(needed):
             entries.append({"model_name": f"{provider}/*", "litellm_params": {"model": f"{provider}/*", **found}})
     deployments = []
@@ -202,17 +249,37 @@ def config_of_environment(environment: Mapping[str, str] | None = None, *, refus
         deployment = _deployment(read, 0, source, _Our(), environment)
         if (why := refuse(deployment)) is not None:
             raise ConfigError(
-                f"the environment: {', '.join(_VARIABLES[deployment.provider][_SAID_BY[deployment.provider]])}: {why}"
+                f"the environment: {', '.join(VARIABLES[deployment.provider][_SAID_BY[deployment.provider]])}: {why}"
             )
         deployments.append(deployment)
     return Config(deployments=tuple(deployments))
 
 
-def _said(provider: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The parameters of a provider that variables give."""
-    names = _VARIABLES.get(provider, {})
-    first = {parameter: next(filter(None, map(environment.get, of)), None) for parameter, of in names.items()}
-    return {parameter: value for parameter, value in first.items() if value is not None}
+def fallbacks(provider: str, given: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """By parameter, which of LiteLLM's variables says what an entry, in which others are `given`, does not."""
+    found = {}
+    for parameter, names in VARIABLES.get(provider, {}).items():
+        variable = next(filter(environment.get, names), None)
+        if parameter not in given and variable is not None:
+            found[parameter] = variable
+    if "api_key" in given or "azure_ad_token" in given:  # one way to prove who we are is enough
+        found = {name: found[name] for name in found.keys() - {"api_key", "azure_ad_token", "client_secret"}}
+    return found
+
+
+def _not_ours(entry: _Entry) -> bool:
+    """Of a file that serves more than batches: what no batch of ours can run, and is nobody's mistake."""
+    return entry.litellm_params.model.partition("/")[0] in _ELSEWHERE or entry.model_info.mode in _NO_BATCH
+
+
+def _said(provider: str, given: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[variable] for name, variable in fallbacks(provider, given, environment).items()}
+
+
+def _as_if_with_key(deployment: Deployment) -> Deployment:
+    if deployment.api_key or deployment.azure_ad_token or deployment.client_secret:
+        return deployment
+    return deployment.model_copy(update={"api_key": "-"})
 
 
 def _deployment(
@@ -224,13 +291,10 @@ def _deployment(
         raise ConfigError(
             f"{at}: model {entry.litellm_params.model!r} needs its provider in front, such as vertex_ai/{provider}"
         )
-    unset = {name for name, value in entry.litellm_params if value is None}
-    said = {name: value for name, value in _said(provider, environment).items() if name in unset}
-    if "api_key" not in unset or "azure_ad_token" not in unset:  # one way to prove who we are is enough
-        said = {name: said[name] for name in said.keys() - {"api_key", "azure_ad_token", "client_secret"}}
-    params, info = entry.litellm_params.model_copy(update=said), entry.model_info
+    given = {name for name, value in entry.litellm_params if value is not None}
+    params, info = entry.litellm_params.model_copy(update=_said(provider, given, environment)), entry.model_info
     if provider == "vertex_ai" and not params.vertex_location and "VERTEXAI_PROJECT" in environment:
-        params = params.model_copy(update={"vertex_location": "us-central1"})  # LiteLLM's default
+        params = params.model_copy(update={"vertex_location": LOCATION})
     extra = (params.model_extra or {}).keys() - {f"{name}{end}" for name in _RATES for end in ("", _BATCH)}
     if extra:
         log("config_keys_ignored", severity="WARNING", file=source.name, keys=sorted(extra), model=entry.model_name)
@@ -309,8 +373,8 @@ def _limits(ours: Limits, general: object, source: "_Source") -> Limits:
 
 def _master_key(general: object, environment: Mapping[str, str]) -> str | None:
     key = general.get("master_key") if isinstance(general, dict) else None
-    if isinstance(key, str) and key.startswith(_ENVIRONMENT):
-        key = environment.get(key.removeprefix(_ENVIRONMENT))
+    if isinstance(key, str) and key.startswith(ENVIRONMENT):
+        key = environment.get(key.removeprefix(ENVIRONMENT))
     return key if isinstance(key, str) and key else None
 
 
@@ -360,8 +424,8 @@ def _listed_price(entry: _Entry, deployment: Deployment, at: str) -> dict[str, D
 class _Source:
     """Knows in which line of the file a value stands."""
 
-    def __init__(self, name: str, tree: yaml.Node | None) -> None:
-        self.name, self._tree = name, tree
+    def __init__(self, name: str, tree: yaml.Node | None, *, keys: bool = True) -> None:
+        self.name, self._tree, self._keys = name, tree, keys
 
     def at(self, *path: str | int) -> str:
         """`file:line` of the value at `path`, or of the nearest thing around it."""
@@ -382,15 +446,17 @@ class _Source:
             raise ConfigError(f"{self.at(*where)}: {'.'.join(map(str, where))}: {problem['msg']}") from error
 
     def resolved(self, value: Any, environment: Mapping[str, str], *path: str | int) -> Any:
-        """The value with every string `os.environ/NAME` replaced by the variable."""
+        """The value with every string `os.environ/NAME` replaced by the variable; None for a key that is not wanted."""
         match value:
             case dict():
                 return {key: self.resolved(member, environment, *path, key) for key, member in value.items()}
             case list():
                 return [self.resolved(member, environment, *path, number) for number, member in enumerate(value)]
-            case str() if value.startswith(_ENVIRONMENT):
-                variable = value.removeprefix(_ENVIRONMENT)
+            case str() if value.startswith(ENVIRONMENT):
+                variable = value.removeprefix(ENVIRONMENT)
                 if variable not in environment:
+                    if not self._keys and path[-1] in KEYS:
+                        return None
                     raise ConfigError(f"{self.at(*path)}: the variable {variable} is not set")
                 return environment[variable]
             case _:

@@ -1,0 +1,192 @@
+"""LiteLLM's own examples and variables are a configuration as they are."""
+
+import os
+from typing import Any
+
+import pytest
+
+from shared.app import configuration
+from shared.config import Config
+from shared.domain.errors import ConfigError
+from shared.model_list import config_of_environment, read_config
+
+DOCUMENTED = """
+model_list:
+  - model_name: gpt-4o-batch
+    litellm_params:
+      model: azure/gpt-4o-mini-general-deployment
+      api_base: os.environ/AZURE_API_BASE
+      api_key: os.environ/AZURE_API_KEY
+      api_version: "2024-10-21"
+    model_info:
+      mode: batch
+  - model_name: gemini-2.5-flash
+    litellm_params:
+      model: vertex_ai/gemini-2.5-flash
+      vertex_project: my-project
+      vertex_location: us-central1
+      vertex_credentials: path/to/service-account.json
+      gcs_bucket_name: my-batch-bucket
+      use_in_pass_through: true
+  - model_name: my-vllm-model
+    litellm_params: {model: hosted_vllm/meta-llama/Llama-2-7b-chat-hf, api_base: http://vllm:8000}
+general_settings: {master_key: os.environ/LITELLM_MASTER_KEY, max_batch_file_size_mb: 200}
+litellm_settings: {require_managed_files: true}
+"""
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_API_BASE", "https://my-resource.openai.azure.com")
+    monkeypatch.setenv("AZURE_API_KEY", "key-of-azure")
+    monkeypatch.setenv("LITELLM_MASTER_KEY", "sk-1234567")
+
+
+def read(text: str) -> Config:
+    return configuration(text, name="c.yaml")
+
+
+def test_the_documented_example_works_as_it_is() -> None:
+    config = read(DOCUMENTED)
+    assert config.groups() == ["gpt-4o-batch", "gemini-2.5-flash", "my-vllm-model"]
+    azure, vertex, vllm = config.deployments
+    assert (azure.provider, azure.model, azure.api_version) == ("azure", "gpt-4o-mini-general-deployment", "2024-10-21")
+    assert azure.info == {"mode": "batch"}
+    assert vertex.credentials == "path/to/service-account.json"
+    assert (vllm.model, vllm.api_base) == ("meta-llama/Llama-2-7b-chat-hf", "http://vllm:8000")
+    assert config.master_key == "sk-1234567"
+    assert config.limits.file_bytes == 200 * 2**20
+
+
+def entry(model: str, **params: Any) -> str:
+    listed = "".join(f"      {name}: {value}\n" for name, value in params.items())
+    return f"model_list:\n  - model_name: m\n    litellm_params:\n      model: {model}\n{listed}"
+
+
+def test_what_an_entry_does_not_say_its_variable_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://gpu:8000/v1")
+    monkeypatch.setenv("VERTEXAI_PROJECT", "p")
+    (vllm,) = read(entry("hosted_vllm/llama")).deployments
+    (vertex,) = read(entry("vertex_ai/gemini-2.5-flash")).deployments
+    (azure,) = read(entry("azure/mine")).deployments
+    assert vllm.api_base == "http://gpu:8000/v1"
+    assert (vertex.project, vertex.location) == ("p", "us-central1")
+    assert (azure.api_base, azure.api_key) == ("https://my-resource.openai.azure.com", "key-of-azure")
+
+
+def test_what_an_entry_says_its_variable_does_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_AD_TOKEN", "token")
+    (azure,) = read(entry("azure/mine", api_key="other")).deployments
+    assert (azure.api_key, azure.azure_ad_token) == ("other", None)
+
+
+def test_variables_alone_run_any_model_of_the_providers_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "VERTEXAI_PROJECT": "p",
+        "VERTEXAI_LOCATION": "europe-west4",
+        "OPENAI_API_KEY": "sk-openai",
+        "HOSTED_VLLM_API_BASE": "http://gpu:8000",
+    }
+    config = config_of_environment(said)
+    assert config.groups() == ["vertex_ai/*", "openai/*", "hosted_vllm/*"]
+    (gemini,) = config.deployments_of("gemini-2.5-flash")
+    assert (gemini.provider, gemini.model, gemini.location) == ("vertex_ai", "gemini-2.5-flash", "europe-west4")
+    assert config.deployments_of("gpt-4o-mini")[0].provider == "openai"
+    assert config.group_of("hosted_vllm/llama") == "llama"
+    assert config.deployments_of("llama", model="hosted_vllm/llama")[0].model == "llama"
+    assert config.group_of("llama") is None  # nobody says whose it is
+    assert config_of_environment({}).deployments == ()
+
+
+def test_a_deployment_of_a_pattern_is_found_again_by_its_id() -> None:
+    config = config_of_environment({"VERTEXAI_PROJECT": "p"})
+    (found,) = config.deployments_of("gemini-2.5-pro")
+    assert config.deployment(found.id) == found
+    assert config.deployment(found.id.partition(":")[0]) is None
+    assert config.deployment("unknown:gemini-2.5-pro") is None
+
+
+def test_patterns_of_a_file_fill_in_the_model() -> None:
+    config = read(entry("openai/gpt-*", api_key="sk-x").replace("model_name: m", 'model_name: "team-*"'))
+    (found,) = config.deployments_of("team-4o-mini")
+    assert (found.group, found.model) == ("team-4o-mini", "gpt-4o-mini")
+    assert config.group_of("team-") is None
+    assert config.group_of("*") is None
+
+
+@pytest.mark.parametrize(("name", "model"), [("m", '"openai/*"'), ('"a-*"', "openai/gpt-4o"), ('"*-*"', '"openai/*"')])
+def test_a_pattern_has_one_star_on_both_sides(name: str, model: str) -> None:
+    with pytest.raises(ConfigError, match=r"^c\.yaml:4: a pattern has one \*"):
+        read(entry(model, api_key="sk-x").replace("model_name: m", f"model_name: {name}"))
+
+
+def test_accounts_at_one_place_are_different_deployments() -> None:
+    one = entry("openai/gpt-4o", api_key="sk-a")
+    both = one + one.replace("sk-a", "sk-b").removeprefix("model_list:\n")
+    first, second = read(both).deployments
+    assert first.id == read(one).deployments[0].id
+    assert second.id != first.id
+
+
+def test_weights_limits_and_modes_of_a_deployment_are_read() -> None:
+    text = entry("hosted_vllm/llama", api_base="http://gpu:8000", rpm=30, max_parallel_requests=64, timeout=90) + (
+        "    model_info:\n      batches: auto\n      media_hosts: [cdn.example.com]\n"
+        "      batch_limits: {lines: 100, bytes: 4096, enqueued_tokens: 5000}\n"
+    )
+    (found,) = read(text).deployments
+    assert (found.weight, found.parallel, found.timeout, found.batches) == (30, 64, 90, "auto")
+    assert (found.most_lines, found.most_bytes, found.most_tokens) == (100, 4096, 5000)
+    assert found.media_hosts == ("cdn.example.com",)
+    assert read(text.replace("rpm: 30", "weight: 2")).deployments[0].weight == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "words"),
+    [
+        ("      weight: 0\n", 6, "greater than 0"),
+        ("      max_parallel_requests: many\n", 6, "integer"),
+        ("    model_info: {batches: never}\n", 6, "server"),
+        ("    model_info:\n      batch_limits: {line: 5}\n", 7, "not permitted"),
+        ("general_settings: {max_batch_file_size_mb: much}\n", 6, "number above 0"),
+    ],
+)
+def test_mistakes_are_reported_with_file_and_line(more: str, line: int, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        read(entry("openai/gpt-4o", api_key="sk-x") + more)
+    assert str(caught.value).startswith(f"c.yaml:{line}: ")
+
+
+def test_prices_of_a_token_are_a_batch_s_or_half_and_all_of_them_at_a_server_of_one_s_own() -> None:
+    priced = "    model_info: {input_cost_per_token: 0.000002, output_cost_per_token: 8.0e-06}\n"
+    (openai,) = read(entry("openai/gpt-4o", api_key="sk-x") + priced).prices
+    (vllm,) = read(entry("hosted_vllm/llama", api_base="http://gpu:8000") + priced).prices
+    assert {name: float(usd) for name, usd in openai.usd_per_million.items()} == {"input": 1, "output": 4}
+    assert {name: float(usd) for name, usd in vllm.usd_per_million.items()} == {"input": 2, "output": 8}
+
+
+def test_two_servers_of_one_model_may_have_two_prices() -> None:
+    priced = entry("hosted_vllm/llama", api_base="http://a:1") + "    model_info: {input_cost_per_token: 1.0e-06}\n"
+    other = priced.replace("http://a:1", "http://b:1").replace("1.0e-06", "3.0e-06").removeprefix("model_list:\n")
+    config = read(priced + other)
+    assert {price.model for price in config.prices} == {each.price_name for each in config.deployments}
+    assert len({price.model for price in config.prices}) == 2
+
+
+def test_a_private_server_is_reached_without_a_word_and_other_keys_are_not_sent_there() -> None:
+    assert read(entry("hosted_vllm/llama", api_base="http://10.0.0.7:8000", api_key="k")).deployments
+    with pytest.raises(ConfigError, match="private_hosts"):
+        read(entry("openai/llama", api_base="http://10.0.0.7:8000", api_key="k"))
+
+
+def test_no_variable_is_read_that_is_not_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"AZURE_API_KEY": "k", "AZURE_API_BASE": "https://x.openai.azure.com"})
+    (azure,) = read_config(entry("azure/mine"), name="c.yaml").deployments
+    assert (azure.api_key, azure.tenant_id) == ("k", None)
+
+
+def test_models_that_no_batch_of_ours_can_run_are_left_out_with_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """A gateway's file serves more than batches; one that names a provider nobody knows is a mistake."""
+    image = "    model_info: {mode: image_generation}\n"
+    text = entry("anthropic/claude-sonnet-5") + entry("vertex_ai/imagen-4").removeprefix("model_list:\n") + image
+    assert read(text).deployments == ()
+    assert capsys.readouterr().out.count("config_model_ignored") == 2
