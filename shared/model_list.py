@@ -78,14 +78,16 @@ _SAID_BY: Final = {  # which variable makes a provider part of a configuration w
 }
 
 # Providers that LiteLLM knows and we do not run, and modes that no batch has.
-_ELSEWHERE: Final = frozenset(
-    "ai21 anthropic azure_ai baseten bedrock cerebras cloudflare codestral cohere cohere_chat custom_openai dashscope "
-    "databricks deepgram deepinfra deepseek elevenlabs fireworks_ai friendliai galadriel gemini github github_copilot "
-    "gradient_ai groq huggingface hyperbolic infinity jina_ai lambda_ai litellm_proxy llamafile lm_studio meta_llama "
-    "mistral moonshot morph nebius nlp_cloud novita nscale nvidia_nim ollama ollama_chat oobabooga openrouter "
-    "perplexity petals predibase recraft replicate sagemaker sagemaker_chat sambanova snowflake together_ai triton "
-    "v0 vercel_ai_gateway vllm volcengine voyage watsonx watsonx_text xai xinference zai".split()  # noqa: SIM905  # a page of quotes says no more
-)
+_ELSEWHERE: Final = frozenset({
+    "ai21", "anthropic", "azure_ai", "baseten", "bedrock", "cerebras", "cloudflare", "codestral", "cohere",
+    "cohere_chat", "custom_openai", "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "elevenlabs",
+    "fireworks_ai", "friendliai", "galadriel", "gemini", "github", "github_copilot", "gradient_ai", "groq",
+    "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "litellm_proxy", "llamafile", "lm_studio",
+    "meta_llama", "mistral", "moonshot", "morph", "nebius", "nlp_cloud", "novita", "nscale", "nvidia_nim",
+    "ollama", "ollama_chat", "oobabooga", "openrouter", "perplexity", "petals", "predibase", "recraft",
+    "replicate", "sagemaker", "sagemaker_chat", "sambanova", "snowflake", "together_ai", "triton", "v0",
+    "vercel_ai_gateway", "vllm", "volcengine", "voyage", "watsonx", "watsonx_text", "xai", "xinference", "zai",
+})  # fmt: skip
 _NO_BATCH: Final = frozenset(
     {"audio_speech", "audio_transcription", "image_edit", "image_generation", "ocr", "realtime", "rerank", "search"}
     | {"vector_store", "video_generation"}
