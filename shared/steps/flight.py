@@ -14,11 +14,12 @@ from typing import Final
 
 from shared.providers.base import Fault, Outcome, Runner
 from shared.steps.checkpoint import Checkpoint, Line, given_up
-from shared.steps.pace import GiveUp, Pace, after
+from shared.steps.pace import MOST_ATTEMPTS, GiveUp, Pace, after
 
 __all__ = ["Flight"]
 
 _SILENT: Final = 10.0  # seconds without any answer after which the server is asked how it is
+_FRESH: Final = 0.5  # seconds for which the answer to that is good
 _BARREN: Final = 60.0  # seconds of refusals without a single row after which it is better to come again
 _ASKED: Final = 2.0  # seconds: a longer wait than this was asked for by the server
 _HELD: Final = 50  # rows of one shard that may be lost with us, and never more than are in flight
@@ -35,6 +36,8 @@ class Flight:
         self._tie = 0
         self._heard = self._fed = time.monotonic()  # when a call ended, and when one brought a row
         self._shut = False  # whether the circuit was open since then
+        self._asking = asyncio.Lock()
+        self._asked = float("-inf"), False  # when the server was asked how it is, and what it said
         self._hold = 0.0  # until then the server asked to be left alone
         self._timer: asyncio.TimerHandle | None = None
         self.slowest = 0.0  # seconds of the longest call that brought a row
@@ -139,10 +142,22 @@ class Flight:
             self.slowest = max(self.slowest, self._heard - started)
             self._row(line, outcome.row, good=outcome.good)
         else:
-            self._failed(line, outcome)
+            self._failed(line, outcome, await self._whose(line, outcome, started))
 
-    def _failed(self, line: Line, outcome: Outcome) -> None:
+    async def _whose(self, line: Line, outcome: Outcome, started: float) -> Fault:
+        """A call that broke off costs its line a try only where the server is there: others got their rows meanwhile,
+        or it says so itself. So an outage costs nobody anything, also behind a gateway that answers for it.
+        """
         fault = outcome.fault or Fault.REPLY
+        if fault is not Fault.REPLY or (self._fed > started and line.attempt < MOST_ATTEMPTS):
+            return fault
+        async with self._asking:
+            if time.monotonic() - self._asked[0] > _FRESH:
+                well = await self._runner.well()
+                self._asked = time.monotonic(), well
+        return Fault.REPLY if self._asked[1] else Fault.ENDPOINT
+
+    def _failed(self, line: Line, outcome: Outcome, fault: Fault) -> None:
         if fault is Fault.REPLY:
             self.pace.broke()
         elif fault is Fault.ENDPOINT:

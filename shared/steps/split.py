@@ -74,9 +74,7 @@ def open_route(app: App, deployment: Deployment, endpoint: str) -> Route | None:
 
 def _small(limits: Limits) -> Limits:
     """A shard whose lines are run one by one: so many that what a worker leaves is soon taken up by the next."""
-    return Limits(
-        rows=min(limits.rows, _EXECUTED.rows), bytes=min(limits.bytes, _EXECUTED.bytes), inputs=limits.inputs
-    )
+    return Limits(rows=min(limits.rows, _EXECUTED.rows), bytes=min(limits.bytes, _EXECUTED.bytes), inputs=limits.inputs)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,6 @@ from shared.domain.batch import Status
 from shared.domain.messages import Message
 from shared.domain.places import Slot
 from shared.domain.shard import ShardStatus
-from shared.steps import execute as step
 from shared.steps.cancel import request_cancel
 from shared.steps.run import run
 from shared.steps.slots import Seat, take_seat
@@ -140,7 +139,7 @@ def test_cancel_stops_the_lines_in_flight_and_keeps_what_finished(tmp_path: Path
 
 
 def test_counts_are_alive_while_the_lines_run(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(step, "RENEW_AFTER", 200)
+    monkeypatch.setattr("shared.steps.execute.RENEW_AFTER", 200)
     with world_of(tmp_path, token_ms=20, deployment={"parallel": 8}) as (world, _):
         batch = world.start(lines_of(120))
         worker = threading.Thread(target=world.pump)
@@ -196,8 +195,10 @@ def test_what_a_worker_writes_after_it_was_presumed_dead_does_not_count(tmp_path
         assert "zombie" not in str(world.output(batch.id))
 
 
-def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(step, "_AWAY", 1.0)
+@pytest.mark.parametrize("away", [{"rate": 1.0, "kinds": ("refuse",)}, {"target": ("127.0.0.1", 1)}], ids=str)
+def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any, away: dict[str, Any]) -> None:
+    """Whether nobody is there, or somebody who hangs up in the server's place."""
+    monkeypatch.setattr("shared.steps.execute._AWAY", 4.0)
     lines = lines_of(80)
     with running(token_ms=5) as vllm, proxying(vllm.port, rate=0.0) as proxy:
         world = World(tmp_path, more=(server(proxy.port, parallel=8),), prices=(PRICE,))
@@ -206,12 +207,13 @@ def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any) -> None
         worker.start()
         while sum(vllm.journal()["nonces"].values()) < 10:
             time.sleep(0.01)
-        proxy.plan = replace(proxy.plan, rate=1.0, kinds=("refuse",))
+        there = proxy.plan
+        proxy.plan = replace(there, **away)
         worker.join(30)
         assert not worker.is_alive()
         world.sweep()
         assert world.shards(batch.id)[0].status is ShardStatus.RUNNING
-        proxy.plan = replace(proxy.plan, rate=0.0)
+        proxy.plan = there
         world.settle(batch.id)
         assert world.batch(batch.id).counts.completed == 80
         check(world, batch.id, lines)
@@ -224,7 +226,9 @@ def test_faults_on_a_quarter_of_the_calls_change_nothing_in_the_result(tmp_path:
         batch = world.start(lines)
         world.settle(batch.id)
         check(world, batch.id, lines)
-        assert proxy.report()["carried"] == 300  # no answer that reached us was thrown away
+        injected = proxy.report()["injected"]
+        destroyed = sum(injected.get(kind, 0) for kind in ("reset_after", "truncate", "twice", "drip", "refuse"))
+        assert sum(vllm.journal()["nonces"].values()) <= 300 + destroyed
 
 
 def test_who_finds_no_slot_leaves_the_shard_to_those_who_have_one(tmp_path: Path) -> None:
@@ -245,8 +249,8 @@ def test_who_finds_no_slot_leaves_the_shard_to_those_who_have_one(tmp_path: Path
 
 
 def test_what_does_not_fit_into_one_message_is_handed_on(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(step, "_UNIT", 1.0)
-    monkeypatch.setattr(step, "_LAST_START", 0.5)
+    monkeypatch.setattr("shared.steps.execute._UNIT", 1.0)
+    monkeypatch.setattr("shared.steps.execute._LAST_START", 0.5)
     lines = lines_of(150)
     with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, vllm):
         batch = world.start(lines)
