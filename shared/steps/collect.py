@@ -27,6 +27,7 @@ from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.finish import finalizing
 from shared.steps.index import Index
+from shared.steps.match import Matcher
 from shared.steps.move import add_shards, cool_down, elsewhere
 from shared.steps.parts import Buffers, Parts
 from shared.storage.ports import ObjectMissing
@@ -80,6 +81,7 @@ class _Work:
         self._provider = app.provider(shard.deployment) if answers else None
         self._codec = self._provider.codec_named(shard.codec) if self._provider else None
         self._index = Index(app.objects, shard.index)
+        self._matcher = Matcher(self._index)
         self._row_prefix = row_id(batch.id)
         self._unfinished = _unfinished(shard, batch)
         self._prefix = layout.rows_prefix(app.data_bucket, shard.batch, f"{shard.number:04d}", shard.epoch)
@@ -159,13 +161,13 @@ class _Work:
             if count & (_BEAT - 1) == 0:
                 self._held.beat()
             row = codec.read(raw) if raw is not None else None
-            position = self._index.find(row.ordinal) if row is not None else None
+            position = self._matcher.place(row) if row is not None else None
             if raw is None or row is None or position is None or (row.count > 1 and not aside):
                 self._strange += 1
             elif self._index.done(position):
                 continue
             elif row.count > 1:
-                aside[position % len(aside)].add(b"%b\n" % raw)
+                aside[position % len(aside)].add(b"%d %d %d %b\n" % (position, row.index, row.count, raw))
             else:
                 self._answer(codec, position, [row])
         for pieces in aside:
@@ -182,22 +184,23 @@ class _Work:
     def _gather(self, codec: Codec, names: list[str]) -> None:
         """Bring the pieces of each line together; a line that misses one has no answer."""
         lines: dict[int, list[bytes | None]] = {}
-        for raw in self._raw_rows(names):
-            row = codec.read(raw) if raw is not None else None
-            position = self._index.find(row.ordinal) if row is not None else None
-            if row is None or position is None or self._index.done(position):
+        for piece in self._raw_rows(names):
+            if piece is None:  # a row that only just was not too long, before its place stood in front of it
+                continue
+            at, index, count, raw = piece.split(b" ", 3)
+            position, number = int(at), int(index)
+            if self._index.done(position):
                 continue
             if position not in lines:
                 lines[position] = [None] * self._index.entry(position).rows
             pieces = lines[position]
-            if row.count != len(pieces) or not 0 <= row.index < row.count:
+            if int(count) != len(pieces) or not 0 <= number < len(pieces):
                 self._strange += 1
                 continue
-            pieces[row.index] = pieces[row.index] or raw
+            pieces[number] = pieces[number] or raw
             if None not in pieces:
                 self._held.beat()
-                read = (codec.read(piece) for piece in pieces if piece is not None)
-                self._answer(codec, position, [row for row in read if row is not None])
+                self._answer(codec, position, _rows_of(codec, pieces))
                 del lines[position]
 
     def _raw_rows(self, predictions: list[str]) -> Iterator[bytes | None]:
@@ -261,6 +264,17 @@ class _Work:
             entry = self._index.entry(position)
             self._unanswered(entry, why.code, why.message)
             self._failed += why.counts
+
+
+def _rows_of(codec: Codec, pieces: list[bytes | None]) -> list[ProviderRow]:
+    """The rows of one line, each knowing which of them it is: not every provider's rows say so."""
+    rows = []
+    for number, raw in enumerate(pieces):
+        row = codec.read(raw) if raw is not None else None
+        if row is not None:
+            row.index, row.count = number, len(pieces)
+            rows.append(row)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from shared.domain.places import Cooldown
 from shared.domain.shard import Shard, ShardStatus, move_to, next_step
 from shared.lines.errors import LineError
 from shared.log import log
-from shared.providers.base import NATIVE, Entry
+from shared.providers.base import NATIVE
 from shared.steps.claim import Held
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.index import Index
+from shared.steps.match import entry_of
 from shared.steps.parts import Buffers
 from shared.steps.route import candidates, named_by_hints
 from shared.steps.source import input_lines, parser_of
@@ -143,7 +144,7 @@ def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int],
             _refuse_stranger(app, batch, model, place.route.deployment)
             models.add(model)
         encoded = place.route.codec.encode(line, number)
-        lanes.add(place.route, encoded, Entry(number, line.custom_id, model, encoded.hints, encoded.count))
+        lanes.add(place.route, encoded, entry_of(number, line, model, encoded))
         ordinal = next(left, None)
     if ordinal is not None:
         raise ObjectMissing(batch.input_file_id)

@@ -17,6 +17,7 @@ from shared.domain.batch import Batch
 from shared.domain.shard import Shard
 from shared.lines.errors import InvalidLine, LineError
 from shared.providers.base import NATIVE, Codec, Encoded, Entry, Limits, RequestLine
+from shared.steps.match import entry_of
 from shared.steps.parts import Buffers, Parts
 from shared.steps.route import candidates, named_by_hints
 from shared.steps.spread import Spread, in_order
@@ -217,7 +218,7 @@ class Splitter:
         except LineError:
             route, encoded = self._elsewhere(line, ordinal, group)
         model = group.name if self._batch.native else line.body["model"]
-        self._lanes.add(route, encoded, Entry(ordinal, line.custom_id, model, encoded.hints, encoded.count))
+        self._lanes.add(route, encoded, entry_of(ordinal, line, model, encoded))
         group.spread.took(size)
 
     def close(self) -> list[Shard]:
