@@ -24,7 +24,7 @@ from shared.domain.layout import shard_of_output
 from shared.domain.messages import Message
 from shared.log import context, log
 from shared.steps.dead import record_dead
-from shared.steps.run import run
+from shared.steps.run import BATCH_STEPS, SHARD_STEPS, run
 from shared.trace import Trace, tracing
 
 __all__ = ["dead_letter", "predictions", "work"]
@@ -34,12 +34,8 @@ _FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
 _BATCH: Final = re.compile(r"batch_[0-9a-f]{32}")
 _SHARD: Final = re.compile(r"batch_[0-9a-f]{32}-\d{4,9}")
 _NEEDS: Final[Mapping[str, str | None]] = {  # step: the one id that it needs
-    "prepare": "batch",
-    "submit": "shard",
-    "check": "shard",
-    "collect": "shard",
-    "finish": "batch",
-    "cancel": "batch",
+    **dict.fromkeys(BATCH_STEPS, "batch"),
+    **dict.fromkeys(SHARD_STEPS, "shard"),
     "sweep": None,
 }
 
