@@ -1,25 +1,32 @@
 """Offpeak into a Google Cloud project: `infra/dev deploy PROJECT --config FILE`.
 
-   check the configuration ─▶ zip ─▶ APIs, Google's own accounts ─▶ secrets and their first values ─▶ everything else
+   check the configuration ─▶ zip ─▶ APIs, Google's own accounts ─▶ secrets and their values ─▶ everything else
 
 Needs gcloud and terraform, and an account that may do all this (`gcloud auth application-default login`). Again is an
 update: nothing is made twice, secrets keep their values, and what was once --set stays so until it is set otherwise.
 That and the Terraform state lie in a bucket of the project; the folder that it is run in is .deploy/PROJECT-PREFIX.
+
+Keys of providers are variables in the configuration (os.environ/NAME), and are taken from yours: a new value is a new
+version of NAME's secret, and one that is not set here stays what it is there.
 """
 
 import argparse
 import json
+import os
 import secrets
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from infra.package import source_zip
+from infra.portable import named_keys, portable
 from shared.app import configuration
 from shared.domain.errors import ConfigError
+from shared.settings import chosen_key
 
 __all__ = ["Deployment", "NotDeployed", "main"]
 
@@ -34,7 +41,8 @@ _SERVICES: Final = (
 )  # fmt: skip
 _AGENTS: Final = ("aiplatform", "artifactregistry", "cloudfunctions", "eventarc", "firestore", "pubsub", "run",
                   "secretmanager")  # fmt: skip
-_FIRST: Final = ("google_secret_manager_secret.this", "google_logging_metric.count", "google_logging_metric.cost")
+_FIRST: Final = ("google_logging_metric.count", "google_logging_metric.cost")
+_KEPT: Final = 'google_secret_manager_secret.this["{}"]'  # one by one: what goes, goes after those who use it
 _TRIES: Final = 3
 _PAUSE: Final = 60.0  # seconds: grants and metrics of a new project take minutes until they are seen everywhere
 _BACKEND: Final = 'terraform {{\n  backend "gcs" {{\n    bucket = "{bucket}"\n    prefix = "{prefix}"\n  }}\n}}\n'
@@ -47,8 +55,7 @@ class NotDeployed(Exception):
 def main() -> int:
     options = _options()
     try:
-        _configuration_is_right(options.config)
-        deployment = Deployment(options)
+        deployment = Deployment(options, _checked(options))
         deployment.prepare()
         deployment.apply()
         deployment.tell()
@@ -58,46 +65,60 @@ def main() -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A configuration that is right, and what belongs to it."""
+
+    text: str  # as the functions will read it
+    keys: dict[str, str] = field(repr=False)  # of providers: variable and value
+    master_key: str = field(repr=False)  # empty: it says none
+
+
 class Deployment:
     """One prefix in one project."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._options, self._project = options, options.project
+    def __init__(self, options: argparse.Namespace, checked: _Checked) -> None:
+        self._options, self._project, self._checked = options, options.project, checked
         self._folder = _PLACE / f"{options.project}-{options.prefix}"
         self._variables = self._folder / "terraform.tfvars.json"
         self._bucket = f"{options.project}-{options.prefix}-terraform"
-        self._number = self._gcloud("projects", "describe", self._project, "--format=value(projectNumber)")
+        self._number = _gcloud("projects", "describe", self._project, "--format=value(projectNumber)")
 
     def prepare(self) -> None:
         """A folder with the module, the zip and the variables; APIs; Google's own accounts; the place of the state."""
         services = [f"{name}.googleapis.com" for name in _SERVICES]
-        self._gcloud("services", "enable", *services, "--project", self._project)
+        _gcloud("services", "enable", *services, "--project", self._project)
         for name in _AGENTS:
             service = f"--service={name}.googleapis.com"
-            self._gcloud("beta", "services", "identity", "create", service, "--project", self._project)
-        self._gcloud("storage", "service-agent", "--project", self._project)
+            _gcloud("beta", "services", "identity", "create", service, "--project", self._project)
+        _gcloud("storage", "service-agent", "--project", self._project)
         self._folder.mkdir(parents=True, exist_ok=True)
         for old in [*self._folder.glob("*.tf"), *self._folder.glob("modules")]:  # of an earlier version
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         shutil.copytree(_MODULE, self._folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests", ".terraform"))
         (self._folder / "source.zip").write_bytes(source_zip(ROOT))
-        shutil.copyfile(self._options.config, self._folder / "offpeak.yaml")
+        (self._folder / "offpeak.yaml").write_text(self._checked.text, encoding="utf-8")
         if not self._options.local_state:
             self._state_bucket()
         self._terraform("init", "-input=false")
 
     def apply(self) -> None:
         """What others need first, the secrets' values, everything; and Eventarc's audience once it is known."""
-        chosen = self._chosen()
+        chosen, names = self._chosen(), sorted(self._checked.keys)
         known = self._outputs().get("predictions_uri", {}).get("value")
-        self._write(chosen, eventarc_audiences=[known] if known else [])
-        self._terraform("apply", *self._agreed(), *(f"-target={each}" for each in _FIRST))
-        for name, made in (("master-key", _master_key), ("key-pepper", _pepper)):
-            self._first_value(f"{self._options.prefix}-{name}", made())
+        more: dict[str, Any] = {"provider_secrets": dict.fromkeys(names, "1")}  # until there are versions
+        self._write(chosen, eventarc_audiences=[known] if known else [], **more)
+        secret_keys = ["key_pepper", "master_key", *(f"provider_{name}" for name in names)]
+        first = [*_FIRST, *(_KEPT.format(key) for key in secret_keys)]
+        self._terraform("apply", *self._agreed(), *(f"-target={each}" for each in first))
+        for name, made in (("master-key", self._checked.master_key or _master_key()), ("key-pepper", _pepper())):
+            self._first_value(f"{self._options.prefix}-{name}", made)
+        more = {"provider_secrets": {name: self._version(name) for name in names}}
+        self._write(chosen, eventarc_audiences=[known] if known else [], **more)
         self._patiently("apply", *self._agreed())
         uri = self._outputs()["predictions_uri"]["value"]
         if uri != known:  # the service has just got its address
-            self._write(chosen, eventarc_audiences=[uri])
+            self._write(chosen, eventarc_audiences=[uri], **more)
             self._patiently("apply", *self._agreed())
 
     def tell(self) -> None:
@@ -116,9 +137,9 @@ class Deployment:
         place, name = self._folder / "chosen.json", f"gs://{self._bucket}/chosen.json"
         if not self._options.local_state:
             place.unlink(missing_ok=True)
-            listed = self._gcloud("storage", "objects", "list", f"gs://{self._bucket}", "--format=value(name)")
+            listed = _gcloud("storage", "objects", "list", f"gs://{self._bucket}", "--format=value(name)")
             if "chosen.json" in listed.split():
-                self._gcloud("storage", "cp", name, str(place))
+                _gcloud("storage", "cp", name, str(place))
         chosen: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
         given = dict(self._options.set)
         if self._options.region is not None:
@@ -126,26 +147,43 @@ class Deployment:
         chosen = {"region": _REGION, **chosen, **given}
         place.write_text(json.dumps(chosen, indent=2), encoding="utf-8")
         if not self._options.local_state:
-            self._gcloud("storage", "cp", str(place), name)
+            _gcloud("storage", "cp", str(place), name)
         return chosen
 
     def _state_bucket(self) -> None:
         bucket = self._bucket
-        found = self._gcloud("storage", "buckets", "list", f"--filter=name={bucket}", "--format=value(name)",
+        found = _gcloud("storage", "buckets", "list", f"--filter=name={bucket}", "--format=value(name)",
                              "--project", self._project)  # fmt: skip
         if not found:
-            self._gcloud("storage", "buckets", "create", f"gs://{bucket}", "--project", self._project,
+            _gcloud("storage", "buckets", "create", f"gs://{bucket}", "--project", self._project,
                          f"--location={self._options.region or _REGION}", "--uniform-bucket-level-access",
                          "--public-access-prevention")  # fmt: skip
-            self._gcloud("storage", "buckets", "update", f"gs://{bucket}", "--versioning")
+            _gcloud("storage", "buckets", "update", f"gs://{bucket}", "--versioning")
         backend = _BACKEND.format(bucket=bucket, prefix=self._options.prefix)
         (self._folder / "backend_override.tf").write_text(backend, encoding="utf-8")
 
     def _first_value(self, secret: str, value: str) -> None:
         """Only ever the first one: a new deployment of the code is no reason to lock everybody out."""
-        at = ("--project", self._project)
-        if not self._gcloud("secrets", "versions", "list", secret, "--limit=1", "--format=value(name)", *at):
-            self._gcloud("secrets", "versions", "add", secret, "--data-file=-", *at, given=value)
+        if not self._latest(secret):
+            self._add(secret, value)
+
+    def _version(self, name: str) -> str:
+        """The version of a provider's key that holds the value of this variable; added where the latest does not."""
+        secret, value = provider_secret(self._options.prefix, name), self._checked.keys[name]
+        latest = self._latest(secret)
+        if not latest or _value(secret, latest, self._project) != value:
+            self._add(secret, value)
+            latest = self._latest(secret)
+        return latest
+
+    def _latest(self, secret: str) -> str:
+        """The number of its latest version; empty where there is none."""
+        listed = _gcloud("secrets", "versions", "list", secret, "--filter=state=ENABLED", "--sort-by=~createTime",
+                         "--limit=1", "--format=value(name)", "--project", self._project)  # fmt: skip
+        return listed.rpartition("/")[2]
+
+    def _add(self, secret: str, value: str) -> None:
+        _gcloud("secrets", "versions", "add", secret, "--data-file=-", "--project", self._project, given=value)
 
     def _write(self, chosen: dict[str, Any], **more: Any) -> None:
         values = {
@@ -187,23 +225,51 @@ class Deployment:
         if subprocess.call(["terraform", *arguments], cwd=self._folder):
             raise NotDeployed(f"terraform {arguments[0]} failed; the reason stands above")
 
-    def _gcloud(self, *arguments: str, given: str | None = None) -> str:
-        done = subprocess.run(
-            ["gcloud", *arguments, "--quiet"], input=given, stdout=subprocess.PIPE, text=True, check=False
-        )
-        if done.returncode:
-            raise NotDeployed(f"gcloud {' '.join(arguments[:4])} failed; the reason stands above")
-        return done.stdout.strip()
+
+def provider_secret(prefix: str, name: str) -> str:
+    """The id of the secret that keeps a provider's key, by its variable; see infra/gcp/secrets.tf."""
+    return f"{prefix}-provider-{name}"
 
 
-def _configuration_is_right(path: Path) -> None:
-    """What the functions would find wrong with it, before anything is made."""
+def _checked(options: argparse.Namespace) -> _Checked:
+    """The configuration, once it is known to be right: before anything is made."""
+    path, environment = options.config, dict(os.environ)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotDeployed(f"cannot read the configuration {path}: {error}") from error
-    if not configuration(text, name=str(path)).deployments:
+    names = named_keys(text, environment)
+    for name in names:
+        if not environment.get(name) and (stored := _stored(options, name)):
+            environment[name] = stored
+    config = configuration(text, name=str(path), environment=environment)
+    if not config.deployments:
         raise NotDeployed(f"{path} has no model_list, so nobody could run anything")
+    return _Checked(
+        text=portable(text, name=str(path), environment=environment),
+        keys={name: environment[name].strip() for name in names},
+        master_key=chosen_key("", config.master_key, clients=False),
+    )
+
+
+def _stored(options: argparse.Namespace, name: str) -> str:
+    """What an earlier run has kept of a variable that is not set here; empty where there was none, or no project."""
+    secret = f"--secret={provider_secret(options.prefix, name)}"
+    asked = ["gcloud", "secrets", "versions", "access", "latest", secret, "--project", options.project, "--quiet"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _value(secret: str, version: str, project: str) -> str:
+    return _gcloud("secrets", "versions", "access", version, f"--secret={secret}", "--project", project)
+
+
+def _gcloud(*arguments: str, given: str | None = None) -> str:
+    done = subprocess.run(
+        ["gcloud", *arguments, "--quiet"], input=given, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise NotDeployed(f"gcloud {' '.join(arguments[:4])} failed; the reason stands above")
+    return done.stdout.strip()
 
 
 def _master_key() -> str:

@@ -5,7 +5,7 @@ of the other one never costs a cold start anything.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +20,7 @@ from shared.domain.errors import ConfigError, Transient
 from shared.model_list import config_of_environment, read_config
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
-from shared.settings import Settings, read_settings
+from shared.settings import Settings, answers_clients, calls_providers, chosen_key, read_settings
 from shared.storage.ports import Bus, Documents, ObjectMissing, Objects
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "app",
     "compose",
     "configuration",
+    "local_configuration",
     "open_bus",
     "open_documents",
     "open_objects",
@@ -89,11 +90,11 @@ class App:
         )
 
 
-def compose(settings: Settings) -> App:
-    """Everything that the settings name, opened."""
+def compose(settings: Settings, *, clients: bool = False, keys: bool = True) -> App:
+    """Everything that the settings name, opened. `clients`: whether these are answered; `keys`: as `configuration`."""
     bus = open_bus(settings.bus)
     objects = open_objects(settings.objects)
-    config = _read(settings.config, objects)
+    config = _read(settings.config, objects, keys=keys)
     return App(
         documents=open_documents(settings.documents),
         objects=objects,
@@ -101,7 +102,7 @@ def compose(settings: Settings) -> App:
         body_bytes=_CLOUD_BODY if urlsplit(settings.bus).scheme == "pubsub" else None,  # where events are pushed to us
         data_bucket=settings.data_bucket,
         work_bucket=settings.work_bucket,
-        master_key=settings.master_key,
+        master_key=chosen_key(settings.master_key, config.master_key, clients=clients),
         config=config,
         book=Book.load(config.prices),
         open_provider=open_provider,
@@ -116,7 +117,8 @@ def app() -> App:
 
 @cache
 def _made() -> App:
-    return compose(read_settings(clients=False))  # each target has judged its settings when it was loaded
+    # Each target has judged its settings when it was loaded.
+    return compose(read_settings(clients=False), clients=answers_clients(), keys=calls_providers())
 
 
 def open_documents(url: str) -> Documents:
@@ -169,34 +171,47 @@ def open_bus(url: str) -> Bus:
 REGISTRY: Final[dict[str, str]] = {
     "vertex_ai": "shared.providers.vertex",
     "openai": "shared.providers.openai",
+    "azure": "shared.providers.azure",
+    "hosted_vllm": "shared.providers.vllm",
 }
 
 
 def open_provider(deployment: Deployment, media: Media) -> Provider:
     """The provider that a deployment's model prefix names; ConfigError where there is none."""
-    if deployment.provider not in REGISTRY:
+    folder = _folder(deployment)
+    if folder is None:
         raise ConfigError(f"deployment {deployment.id}: {_unknown(deployment)}")
-    module = import_module(f"{REGISTRY[deployment.provider]}.provider")
+    module = import_module(f"{folder}.provider")
     provider: Provider = module.open_provider(deployment, media)
     return provider
 
 
 def refuse_deployment(deployment: Deployment) -> str | None:
     """Why a deployment cannot be opened, as far as its configuration tells; None where it can."""
-    if deployment.provider not in REGISTRY:
+    folder = _folder(deployment)
+    if folder is None:
         return _unknown(deployment)
-    profile = import_module(f"{REGISTRY[deployment.provider]}.profile")
+    profile = import_module(f"{folder}.profile")
     refusal: str | None = profile.refuse(deployment)
     return refusal
+
+
+def _folder(deployment: Deployment) -> str | None:
+    """An `openai/` model whose lines are run one by one is a server like vLLM's."""
+    one_by_one = deployment.provider == "openai" and deployment.batches in {"execute", "auto"}
+    return REGISTRY.get("hosted_vllm" if one_by_one else deployment.provider)
 
 
 def _unknown(deployment: Deployment) -> str:
     return f"provider {deployment.provider!r} is not offered; this version runs {', '.join(REGISTRY)} models"
 
 
-def configuration(text: str, *, name: str) -> Config:
-    """The configuration in `text`, whose file is called `name`, with models that their providers can run."""
-    config = read_config(text, name=name, refuse=refuse_deployment)
+def configuration(text: str, *, name: str, environment: Mapping[str, str] | None = None, keys: bool = True) -> Config:
+    """The configuration in `text`, whose file is called `name`, with models that their providers can run.
+
+    `keys`: whether those of providers are wanted. Who calls none is not given any, and is told of none that is missing.
+    """
+    config = read_config(text, name=name, environment=environment, refuse=refuse_deployment, keys=keys)
     try:
         Book.load(config.prices)
     except ConfigError as error:
@@ -204,13 +219,29 @@ def configuration(text: str, *, name: str) -> Config:
     return config
 
 
-def _read(name: str | None, objects: Objects) -> Config:
+def local_configuration(name: str | None, *, keys: bool = True) -> Config | None:
+    """What OFFPEAK_CONFIG names, or, without it, what LiteLLM's variables say; None where that lies in a bucket."""
     if name is None:
         return config_of_environment(refuse=refuse_deployment)
+    if name.startswith("gs://"):
+        return None
     try:
-        if name.startswith("gs://"):
-            with objects.open(name) as stream:
-                return configuration(stream.read().decode(), name=name)
-        return configuration(Path(name).read_text(encoding="utf-8"), name=name)
+        return configuration(Path(name).read_text(encoding="utf-8"), name=name, keys=keys)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _read(name: str | None, objects: Objects, *, keys: bool) -> Config:
+    config = local_configuration(name, keys=keys)
+    if config is not None or name is None:
+        return config or Config()
+    try:
+        with objects.open(name) as stream:
+            text = stream.read().decode()
     except (OSError, ObjectMissing, UnicodeDecodeError) as error:
-        raise ConfigError(f"OFFPEAK_CONFIG: cannot read {name}: {error}") from error
+        raise _unreadable(name, error) from error
+    return configuration(text, name=name, keys=keys)
+
+
+def _unreadable(name: str, error: Exception) -> ConfigError:
+    return ConfigError(f"OFFPEAK_CONFIG: cannot read {name}: {error}")

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.config import Batches, Config, Deployment, Events, Limits, PriceOverride
+from shared.config_file import ENVIRONMENT, KEYS, ConfigFile
 from shared.domain.errors import ConfigError
 from shared.domain.ids import derived
 from shared.log import log
@@ -29,11 +29,10 @@ __all__ = [
     "Refuse",
     "config_of_environment",
     "fallbacks",
+    "not_ours",
     "read_config",
 ]
 
-ENVIRONMENT: Final = "os.environ/"  # in front of a variable's name, instead of a value
-KEYS: Final = ("api_key", "azure_ad_token", "client_secret", "vertex_credentials")  # parameters that prove who we are
 LOCATION: Final = "us-central1"  # LiteLLM's default, where it takes the project from VERTEXAI_PROJECT
 
 _SECTIONS: Final = ("model_list", "offpeak")
@@ -185,38 +184,25 @@ def read_config(
     is not set is left out, and `refuse` is asked as if it were there.
     """
     environment = os.environ if environment is None else environment
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{name}{at}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    source = _Source(name, tree, keys=keys)
+    source = ConfigFile(name, text, keys=keys)
+    document = source.document
     if not isinstance(document, dict):
         raise ConfigError(f"{name}:1: expected a mapping with model_list, not a {type(document).__name__}")
-    ours_and_theirs = {key: document[key] for key in _SECTIONS if key in document}
     if unknown := sorted(str(key) for key in document.keys() - {*_SECTIONS, "general_settings"}):
         log("config_keys_ignored", severity="WARNING", file=name, keys=unknown)
     general = document.get("general_settings")
-    document = source.resolved(ours_and_theirs, environment)
-    ours = source.checked(_Our, document.get("offpeak") or {}, "offpeak")
+    ours = source.checked(_Our, source.resolved(document.get("offpeak") or {}, environment, "offpeak"), "offpeak")
     listed = document.get("model_list") or []
     if not isinstance(listed, list):
         raise ConfigError(f"{source.at('model_list')}: model_list is a list of model_name and litellm_params")
     deployments: list[Deployment] = []
     prices: list[PriceOverride] = []
     for number, member in enumerate(listed):
-        entry = source.checked(_Entry, member, "model_list", number)
-        if _not_ours(entry):
-            log(
-                "config_model_ignored",
-                severity="WARNING",
-                file=name,
-                model=entry.model_name,
-                at=entry.litellm_params.model,
-            )
+        if _left_out(member):
+            log("config_model_ignored", severity="WARNING", file=source.at("model_list", number))
             continue
+        said = source.resolved(member, environment, "model_list", number)
+        entry = source.checked(_Entry, said, "model_list", number)
         deployment = _deployment(entry, number, source, ours, environment)
         deployment = _distinct(deployment, deployments)
         rates = _listed_price(entry, deployment, source.at("model_list", number))
@@ -246,7 +232,7 @@ def config_of_environment(environment: Mapping[str, str] | None = None, *, refus
             entries.append({"model_name": f"{provider}/*", "litellm_params": {"model": f"{provider}/*", **found}})
     deployments = []
     for entry in entries:
-        source = _Source("the environment", None)
+        source = ConfigFile("the environment")
         read = source.checked(_Entry, entry)
         deployment = _deployment(read, 0, source, _Our(), environment)
         if (why := refuse(deployment)) is not None:
@@ -269,9 +255,17 @@ def fallbacks(provider: str, given: Collection[str], environment: Mapping[str, s
     return found
 
 
-def _not_ours(entry: _Entry) -> bool:
+def _left_out(member: object) -> bool:
+    """Before any variable of it is read: what is not run need not be set up."""
+    params, info = (member.get(name) if isinstance(member, dict) else None for name in ("litellm_params", "model_info"))
+    model = params.get("model") if isinstance(params, dict) else ""
+    mode = info.get("mode") if isinstance(info, dict) else ""
+    return not_ours(model, mode)
+
+
+def not_ours(model: object, mode: object) -> bool:
     """Of a file that serves more than batches: what no batch of ours can run, and is nobody's mistake."""
-    return entry.litellm_params.model.partition("/")[0] in _ELSEWHERE or entry.model_info.mode in _NO_BATCH
+    return str(model).partition("/")[0] in _ELSEWHERE or mode in _NO_BATCH
 
 
 def _said(provider: str, given: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -285,7 +279,7 @@ def _as_if_with_key(deployment: Deployment) -> Deployment:
 
 
 def _deployment(
-    entry: _Entry, number: int, source: "_Source", ours: _Our, environment: Mapping[str, str]
+    entry: _Entry, number: int, source: ConfigFile, ours: _Our, environment: Mapping[str, str]
 ) -> Deployment:
     at = source.at("model_list", number, "litellm_params", "model")
     provider, slash, model = entry.litellm_params.model.partition("/")
@@ -355,7 +349,7 @@ def _distinct(deployment: Deployment, before: list[Deployment]) -> Deployment:
     return deployment.model_copy(update={"id": id})
 
 
-def _limits(ours: Limits, general: object, source: "_Source") -> Limits:
+def _limits(ours: Limits, general: object, source: ConfigFile) -> Limits:
     """`general_settings.max_batch_file_size_mb` and `max_batch_file_records`, where our own block says nothing."""
     if not isinstance(general, dict):
         return ours
@@ -421,54 +415,3 @@ def _listed_price(entry: _Entry, deployment: Deployment, at: str) -> dict[str, D
     except ArithmeticError:
         raise ConfigError(f"{at}: {' and '.join(_RATES)}, also with {_BATCH} behind, are dollars per token") from None
     return rates
-
-
-class _Source:
-    """Knows in which line of the file a value stands."""
-
-    def __init__(self, name: str, tree: yaml.Node | None, *, keys: bool = True) -> None:
-        self.name, self._tree, self._keys = name, tree, keys
-
-    def at(self, *path: str | int) -> str:
-        """`file:line` of the value at `path`, or of the nearest thing around it."""
-        node, line = self._tree, 0
-        for step in path:
-            node = _child(node, step)
-            if node is None:
-                break
-            line = node.start_mark.line
-        return f"{self.name}:{line + 1}"
-
-    def checked(self, model: type[Any], value: object, *path: str | int) -> Any:
-        try:
-            return model.model_validate(value)
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = (*path, *problem["loc"])
-            raise ConfigError(f"{self.at(*where)}: {'.'.join(map(str, where))}: {problem['msg']}") from error
-
-    def resolved(self, value: Any, environment: Mapping[str, str], *path: str | int) -> Any:
-        """The value with every string `os.environ/NAME` replaced by the variable; None for a key that is not wanted."""
-        match value:
-            case dict():
-                return {key: self.resolved(member, environment, *path, key) for key, member in value.items()}
-            case list():
-                return [self.resolved(member, environment, *path, number) for number, member in enumerate(value)]
-            case str() if value.startswith(ENVIRONMENT):
-                variable = value.removeprefix(ENVIRONMENT)
-                if variable not in environment:
-                    if not self._keys and path[-1] in KEYS:
-                        return None
-                    raise ConfigError(f"{self.at(*path)}: the variable {variable} is not set")
-                return environment[variable]
-            case _:
-                return value
-
-
-def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        member: yaml.Node = node.value[step]
-        return member
-    return None

@@ -1,6 +1,6 @@
 # The configuration as the functions read it: what the operator wrote, and who may deliver events.
 #
-# Only the two blocks that Offpeak reads are uploaded. A file that came from LiteLLM may hold keys of other providers.
+# Only what Offpeak reads is uploaded. A file that came from LiteLLM may hold keys of others, and the master key.
 
 locals {
   given = yamldecode(file(var.config))
@@ -30,11 +30,20 @@ locals {
   # An unquoted day is a point in time to Terraform; Offpeak wants the day.
   config = replace(
     yamlencode({
-      model_list = local.given.model_list
-      offpeak    = merge(try(local.given.offpeak, null), { events = local.events })
+      general_settings = { for name in ["max_batch_file_records", "max_batch_file_size_mb"] : name => local.given.general_settings[name] if can(local.given.general_settings[name]) }
+      model_list       = local.given.model_list
+      offpeak          = merge(try(local.given.offpeak, null), { events = local.events })
     }),
     "/\"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z\"/", "\"$1\"",
   )
+
+  # What proves to a provider who we are. Its value stands in a secret, and here only the name of the variable.
+  config_keys = flatten([
+    for entry in local.given.model_list : [
+      for parameter in ["api_key", "azure_ad_token", "client_secret"] : tostring(entry.litellm_params[parameter])
+      if try(entry.litellm_params[parameter], null) != null
+    ]
+  ])
 
   config_projects = toset([for entry in local.given.model_list : try(entry.litellm_params.vertex_project, "")])
 }
@@ -50,13 +59,23 @@ resource "google_storage_bucket_object" "config" {
     create_before_destroy = true # functions start at any time, and until they are changed they read the old one
 
     precondition {
-      condition     = !strcontains(local.config, "os.environ/")
-      error_message = "The configuration takes values from the environment (os.environ/…), but the functions have no variables of yours. They use their own accounts at Vertex: leave vertex_credentials out, and write projects and locations as they are."
+      condition     = alltrue([for key in local.config_keys : startswith(key, "os.environ/")])
+      error_message = "A key of a provider stands in the configuration, which goes to a bucket. Write os.environ/NAME, and name its secret in provider_secrets."
     }
 
     precondition {
-      condition     = !strcontains(local.config, "private_key")
-      error_message = "The configuration holds a private key. The functions use their own accounts at Vertex: leave vertex_credentials out."
+      condition     = length(setsubtract([for key in local.config_keys : trimprefix(key, "os.environ/")], keys(var.provider_secrets))) == 0
+      error_message = "The configuration takes a key from a variable that provider_secrets does not name, so no function would have it."
+    }
+
+    precondition {
+      condition     = length(regexall("os\\.environ/", local.config)) == length(local.config_keys)
+      error_message = "Only keys of providers may be variables here (os.environ/…): what all functions see is written as it is. `infra/dev deploy` does so."
+    }
+
+    precondition {
+      condition     = alltrue([for entry in local.given.model_list : try(entry.litellm_params.vertex_credentials, null) == null]) && !strcontains(local.config, "private_key")
+      error_message = "The functions use their own accounts at Vertex: leave vertex_credentials out."
     }
 
     precondition {

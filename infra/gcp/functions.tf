@@ -53,11 +53,12 @@ locals {
   api_invokers = var.access == "private" ? var.invokers : ["allUsers"]
   api_ingress  = { public = "ALLOW_ALL", load_balancer = "ALLOW_INTERNAL_AND_GCLB", private = "ALLOW_ALL" }
 
-  # Only the target that answers clients has something to compare a key with.
   secret_variables = {
-    for key, variable in local.secrets : variable => {
-      secret  = google_secret_manager_secret.this[key].secret_id
-      version = var.secret_versions[key]
+    for target in local.targets : target => {
+      for key, secret in local.secrets : secret.variable => {
+        secret  = google_secret_manager_secret.this[key].secret_id
+        version = secret.version
+      } if contains(secret.readers, target)
     }
   }
 }
@@ -77,7 +78,7 @@ module "function" {
   region           = var.region
   repository       = "projects/${var.project_id}/locations/${var.region}/repositories/${google_artifact_registry_repository.images.repository_id}"
   runtime          = var.runtime
-  secret_variables = each.key == "api" ? local.secret_variables : {}
+  secret_variables = local.secret_variables[each.key]
   settings         = var.functions[each.key]
   source_object    = { bucket = google_storage_bucket_object.source.bucket, name = google_storage_bucket_object.source.name }
   target           = each.key
@@ -87,7 +88,7 @@ module "function" {
     google_artifact_registry_repository_iam_member.build,
     google_project_iam_member.build,
     google_project_iam_member.documents,
-    google_secret_manager_secret_iam_member.api,
+    google_secret_manager_secret_iam_member.reader,
     google_storage_bucket_iam_member.this,
   ]
 }

@@ -14,7 +14,8 @@ locals {
   emails  = { for key, account in google_service_account.this : key => "${account.account_id}@${var.project_id}.iam.gserviceaccount.com" }
   members = { for key, email in local.emails : key => "serviceAccount:${email}" }
 
-  # Steps run where messages arrive: `work` runs all of them, and `dead_letter` whichever failed, once more.
+  # Steps run where messages arrive: `work` runs all of them, and `dead_letter` whichever failed, once more. They call
+  # the providers, and have their keys; `predictions` hears of Vertex's jobs alone.
   runners = ["dead_letter", "work"]
 }
 
@@ -155,12 +156,22 @@ resource "google_project_iam_member" "vertex" {
 
 # Secrets and signatures ----------------------------------------------------------------------------------------------
 
-resource "google_secret_manager_secret_iam_member" "api" {
-  for_each = local.secrets
+resource "google_secret_manager_secret_iam_member" "reader" {
+  for_each = local.secret_readers
 
-  secret_id = google_secret_manager_secret.this[each.key].secret_id
+  secret_id = google_secret_manager_secret.this[each.value.secret].secret_id
   role      = "roles/secretmanager.secretAccessor"
-  member    = local.members["api"]
+  member    = local.members[each.value.reader]
+}
+
+moved {
+  from = google_secret_manager_secret_iam_member.api["key_pepper"]
+  to   = google_secret_manager_secret_iam_member.reader["api/key_pepper"]
+}
+
+moved {
+  from = google_secret_manager_secret_iam_member.api["master_key"]
+  to   = google_secret_manager_secret_iam_member.reader["api/master_key"]
 }
 
 # A signed URL is signed with the account's own key, which Google keeps: the account needs leave to use itself.

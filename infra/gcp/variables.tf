@@ -286,6 +286,29 @@ variable "project_number" {
   }
 }
 
+variable "provider_secrets" {
+  description = "The variables that the configuration takes keys of providers from (os.environ/NAME): each NAME with the version of the secret PREFIX-provider-NAME that holds its value. A number, as in secret_versions."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.provider_secrets) : can(regex("^[A-Za-z_][A-Za-z0-9_]{0,199}$", name))])
+    error_message = "provider_secrets are named as variables are: letters, digits and low lines."
+  }
+
+  validation {
+    # Ours, the framework's, Python's, and those that Cloud Run keeps for itself.
+    condition     = alltrue([for name in keys(var.provider_secrets) : !can(regex("^(OFFPEAK_|PYTHON|K_|X_GOOGLE_|FUNCTION_|CLOUD_RUN_|LD_)|^(PATH|HOME|PORT|THREADS|WORKERS|LOG_EXECUTION_ID)$", name))])
+    error_message = "A key of a provider cannot be called as a variable that functions have already."
+  }
+
+  validation {
+    condition     = alltrue([for version in values(var.provider_secrets) : can(regex("^[1-9][0-9]*$", version))])
+    error_message = "Versions of provider_secrets are numbers; latest is not one."
+  }
+}
+
 variable "rate_limit" {
   description = "With a domain: how many requests one address may make in how many seconds."
   type = object({

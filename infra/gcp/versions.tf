@@ -3,7 +3,7 @@
 #   infra/dev deploy PROJECT --config FILE        does all of it, in the order that Google wants
 #
 # By hand: python infra/package.py source.zip; make Google's accounts (output service_agents) where the project is new;
-# secrets.tf for the two secrets; terraform apply; then do what the output `next_step` says.
+# secrets.tf for the secrets; terraform apply; then do what the output `next_step` says.
 
 terraform {
   required_version = ">= 1.9"

@@ -5,6 +5,7 @@ unmodified `openai` SDK, and stops it again.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -143,9 +144,10 @@ def _line(number: int, question: str) -> bytes:
 def _stack(data: Path) -> Iterator[str]:
     """The URL of a running stack, which is stopped at the end."""
     command = [sys.executable, "-m", "infra.local.up", "--port", "0", "--data", str(data)]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_MASTER_KEY")}
     (data / "logs").mkdir(parents=True, exist_ok=True)
     with (data / "logs" / "up.log").open("wb") as log:
-        stack = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        stack = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         yield _ready(stack)
     finally:

@@ -1,7 +1,11 @@
-"""The whole stack on one machine, in one process tree: the functions, the dispatcher and, by default, the stand-in.
+"""The whole stack on one machine, in one process tree: the functions, the dispatcher and, by default, a stand-in.
 
-`python -m infra.local.up [--port 8080] [--data .offpeak] [--config FILE]` prints `ready http://127.0.0.1:PORT` when it
-serves. SIGTERM or Ctrl-C stops all of it; a process that dies is started again; a new start goes on from the folder.
+`python -m infra.local.up [--port 8080] [--data .offpeak] [--config FILE [--standins]]` prints
+`ready http://127.0.0.1:PORT` when it serves. SIGTERM or Ctrl-C stops all of it; a process that dies is started again; a
+new start goes on from the folder.
+
+Without a configuration there is the Vertex stand-in and some models of it. With `--standins` the providers of a
+configuration are played: LiteLLM's variables (OPENAI_BASE_URL, AZURE_API_KEY, …) lead to stand-ins, whatever is set.
 """
 
 import argparse
@@ -19,11 +23,13 @@ from typing import Final
 
 import httpx
 
+from infra.local.cast import Cast, free_ports, playing
 from infra.local.child import ROOT, Child
 from infra.local.data import DATA_BUCKET, WORK_BUCKET, CannotStart, DataFolder
 from shared.app import configuration
+from shared.config import Config
 from shared.domain.errors import ConfigError
-from shared.settings import read_settings
+from shared.settings import chosen_key, read_settings
 
 __all__ = ["Stack", "main"]
 
@@ -32,6 +38,7 @@ _START: Final = 60.0  # seconds until everything must answer
 _STOP: Final = 3.0  # seconds that the processes get to stop by themselves
 _WATCH: Final = 0.1
 _HOPELESS: Final = 4  # short lives in a row of a process, while the stack is starting
+_KEYS: Final = ("OFFPEAK_MASTER_KEY", "LITELLM_MASTER_KEY")  # the first that is set
 _PORT_PATIENCE: Final = 2.5  # seconds: workers of a stack that was killed need a moment to notice
 # The master of each function forks WORKERS processes of THREADS threads.
 _FUNCTIONS: Final = {
@@ -49,9 +56,10 @@ class Stack:
         self._options = options
         self.data = DataFolder(options.data)
         self.port = _public_port(options.port)
-        ports = _free_ports(len(_FUNCTIONS))
+        ports = free_ports(len(_FUNCTIONS))
         self._urls = dict(zip(_FUNCTIONS, (f"http://{_HOST}:{port}" for port in [self.port, *ports[1:]]), strict=True))
-        self._standin = None if options.config else f"http://{_HOST}:{ports[0]}"
+        self.cast = Cast()
+        self.key_from = ""  # what the user is told of the master key
         self.environment = self._environment()
         self._children = [*self._upstream(), *self._functions(), self._dispatcher()]
 
@@ -65,9 +73,8 @@ class Stack:
             child.start()
         until = time.monotonic() + _START
         waiting = [f"{url}/v1/models" for url in self._urls.values()]  # the event functions say 405, which is an answer
-        waiting += [f"{self._standin}/-/ready"] if self._standin else []
-        key = {"authorization": f"Bearer {self.environment['OFFPEAK_MASTER_KEY']}"}
-        with httpx.Client(trust_env=False, timeout=5.0, headers=key) as http:
+        waiting += [member.ready for member in self.cast.members]
+        with httpx.Client(trust_env=False, timeout=5.0) as http:  # without a key it is 401, which is an answer, too
             while waiting and not stopping.is_set():
                 self.heal()
                 waiting = [url for url in waiting if not _answers(http, url)]
@@ -93,28 +100,50 @@ class Stack:
         self.data.release()
 
     def _environment(self) -> dict[str, str]:
+        options, data = self._options, self.data
         here = {
-            "OFFPEAK_DOCUMENTS": self.data.database("documents.db"),
-            "OFFPEAK_OBJECTS": f"file://{self.data.objects}",
+            "OFFPEAK_DOCUMENTS": data.database("documents.db"),
+            "OFFPEAK_OBJECTS": f"file://{data.objects}",
             "OFFPEAK_DATA_BUCKET": DATA_BUCKET,
             "OFFPEAK_WORK_BUCKET": WORK_BUCKET,
         }
-        if self._options.config:  # real models read their input where they can reach it: the parts mix
-            here |= {name: os.environ[name] for name in here if os.environ.get(name)}
-        config = self._options.config or str(self.data.default_config(str(self._standin)))
-        if not config.startswith("gs://"):
-            config = str(Path(config).absolute())
+        outside = dict(os.environ)
+        if options.standins or not options.config:
+            self.cast, outside = playing(options.config, outside)
+        else:  # real models read their input where they can reach it: the parts mix
+            here |= {name: outside[name] for name in here if outside.get(name)}
+            if here["OFFPEAK_OBJECTS"] == "gcs" and not outside.get("OFFPEAK_WORK_BUCKET"):
+                del here["OFFPEAK_WORK_BUCKET"]  # then LiteLLM's variables say it
+        name = options.config or str(data.default_config(self.cast.members[0].url))
+        if not name.startswith("gs://"):
+            name = str(Path(name).absolute())
         environment = {
-            **os.environ,
+            **outside,
             **here,
-            "OFFPEAK_BUS": self.data.database("queue.db"),
-            "OFFPEAK_CONFIG": config,
-            "OFFPEAK_MASTER_KEY": os.environ.get("OFFPEAK_MASTER_KEY") or self.data.master_key(),
+            "OFFPEAK_BUS": data.database("queue.db"),
+            "OFFPEAK_CONFIG": name,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
         }
-        _refuse_wrong_settings(environment)
-        return environment
+        try:
+            return environment | self._key(_checked(name, environment), environment)
+        except ConfigError as error:  # here and not in the log of a function, and before anything is started
+            raise CannotStart(str(error)) from error
+
+    def _key(self, config: Config | None, environment: Mapping[str, str]) -> dict[str, str]:
+        """The master key, where the environment does not say it. Notes where it comes from."""
+        named = [name for name in _KEYS if environment.get(name)]
+        said = chosen_key("", config.master_key if config else None, clients=False)
+        if named:
+            read_settings(environment)
+            self.key_from = f"the key is the {named[0]} of your environment"
+            return {}
+        if said:
+            self.key_from = f"the key is the master_key of {self._options.config}"
+            return {"OFFPEAK_MASTER_KEY": said}
+        key, place = self.data.master_key(), self.data.path / "master_key"
+        self.key_from = f'the key is in {place}: export OPENAI_BASE_URL={self.url}/v1 OPENAI_API_KEY="$(cat {place})"'
+        return {"OFFPEAK_MASTER_KEY": key}
 
     def _functions(self) -> Iterator[Child]:
         for target, size in _FUNCTIONS.items():
@@ -134,13 +163,15 @@ class Stack:
         return Child("dispatch", command, self.environment, self.data.log("dispatch"))
 
     def _upstream(self) -> Iterator[Child]:
-        if self._standin is not None:
-            command = [
-                *(sys.executable, "-m", "infra.local.standin", "--port", self._standin.rpartition(":")[2]),
-                *("--objects", f"file://{self.data.objects}", "--bus", self.environment["OFFPEAK_BUS"]),
-                *("--state", str(self.data.path / "standin.db"), "--work-bucket", WORK_BUCKET),
-            ]
-            yield Child("standin", command, self.environment, self.data.log("standin"))
+        places = {
+            "objects": f"file://{self.data.objects}",
+            "bus": self.environment["OFFPEAK_BUS"],
+            "state": str(self.data.path / "standin.db"),
+            "work_bucket": WORK_BUCKET,
+        }
+        for member in self.cast.members:
+            command = [sys.executable, "-m", *member.command(places)]
+            yield Child(member.name, command, self.environment, self.data.log(member.name))
 
 
 def main() -> int:
@@ -155,7 +186,7 @@ def main() -> int:
         try:
             stack.start(stopping)
             if not stopping.is_set():
-                print(_welcome(stack), flush=True)
+                print(*stack.cast.told, stack.key_from, sep="\n", flush=True)
                 print(f"ready {stack.url}", flush=True)
             while not stopping.wait(_WATCH):
                 stack.heal()
@@ -181,28 +212,20 @@ def _signals(stopping: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _welcome(stack: Stack) -> str:
-    if os.environ.get("OFFPEAK_MASTER_KEY"):
-        return "the key is the OFFPEAK_MASTER_KEY of your environment"
-    place = stack.data.path / "master_key"
-    return f'the key is in {place}: export OPENAI_BASE_URL={stack.url}/v1 OPENAI_API_KEY="$(cat {place})"'
-
-
 def _explained(child: Child, *, hopeless: bool) -> str:
     what = "ends as soon as it is started" if hopeless else f"does not answer after {_START:g} s"
     return f"{child.name} {what}; the end of {child.log}:\n{child.tail()}"
 
 
-def _refuse_wrong_settings(environment: Mapping[str, str]) -> None:
-    """Here and not in the log of a function, and before anything is started."""
+def _checked(name: str, environment: Mapping[str, str]) -> Config | None:
+    """The configuration, if it lies on this machine; CannotStart or ConfigError where it or a setting is wrong."""
+    read_settings(environment, clients=False)
+    if name.startswith("gs://"):
+        return None
     try:
-        config = read_settings(environment).config or ""
-        if not config.startswith("gs://"):
-            configuration(Path(config).read_text(encoding="utf-8"), name=config)
+        return configuration(Path(name).read_text(encoding="utf-8"), name=name, environment=environment)
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f"cannot read the configuration: {error}") from error
-    except ConfigError as error:
-        raise CannotStart(str(error)) from error
 
 
 def _answers(http: httpx.Client, url: str) -> bool:
@@ -214,7 +237,7 @@ def _answers(http: httpx.Client, url: str) -> bool:
 
 def _public_port(port: int) -> int:
     if port == 0:
-        return _free_ports(1)[0]
+        return free_ports(1)[0]
     until = time.monotonic() + _PORT_PATIENCE
     while True:
         try:
@@ -228,23 +251,16 @@ def _public_port(port: int) -> int:
             time.sleep(0.1)
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((_HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="infra/dev up", description=__doc__)
     parser.add_argument("--port", type=_port, default=8080, help="of the API; 0 takes a free one")
     parser.add_argument("--data", type=Path, default=ROOT / ".offpeak", help="folder that keeps everything")
-    parser.add_argument("--config", help="configuration to use instead of the stand-in's models")
-    return parser.parse_args()
+    parser.add_argument("--config", help="configuration to use instead of the Vertex stand-in's models")
+    parser.add_argument("--standins", action="store_true", help="with --config: play its providers, ask none of them")
+    options = parser.parse_args()
+    if options.standins and not options.config:
+        parser.error("--standins plays the providers of a configuration: --config FILE")
+    return options
 
 
 def _port(text: str) -> int:

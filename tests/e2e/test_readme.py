@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.config import PROVIDERS
 from shared.model_list import read_config
 from shared.settings import Settings
 from tests.e2e.stack import ROOT, Stack
@@ -31,8 +32,10 @@ def test_the_commands_are_these() -> None:
         "./infra/dev demo",
         "./infra/dev test",
         "./infra/dev up --port 8080 --data .offpeak",
+        "./infra/dev up --config infra/examples/mixed.yaml --standins",  # tests/infra/test_examples.py
         "./infra/dev deploy my-project --config offpeak.yaml",  # tests/infra/test_deploy.py
         "./infra/dev smoke https://offpeak-api-x.a.run.app KEY",  # test_smoke.py
+        "VLLM_PEER_DIR=~/.cache/offpeak-vllm-peer ./infra/dev test -m peer tests/peers",  # by hand: minutes to build
     ]
     assert Path(ROOT / ".ci" / "run").read_text().rstrip().endswith("exec ./infra/dev test")
 
@@ -62,8 +65,11 @@ def test_the_python_example_runs_as_it_stands(stack: Stack, tmp_path: Path) -> N
 def test_the_configuration_is_one_that_is_read() -> None:
     example, events = blocks("yaml")
     assert read_config(events, name="README.md").events is not None
-    config = read_config(example, name="README.md", environment={"GOOGLE_KEY_FILE": "key.json", "OPENAI_API_KEY": "sk"})
-    assert config.groups() == ["gemini-2.5-flash", "gpt-4o-mini"]
+    config = read_config(
+        example, name="README.md", environment={"GOOGLE_KEY_FILE": "k", "OPENAI_API_KEY": "sk", "AZURE_API_KEY": "k"}
+    )
+    assert config.groups() == ["gemini-2.5-flash", "gpt-4o-mini", "my-vllm-model"]
+    assert {deployment.provider for deployment in config.deployments} == set(PROVIDERS)
     assert config.prices[0].usd_per_million
 
 

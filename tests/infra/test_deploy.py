@@ -31,10 +31,26 @@ memory.write_text(json.dumps(said))
 words = " ".join(sys.argv[1:])
 if words.startswith("projects describe"):
     print("123456789012")
-if words.startswith("secrets versions list") and any(
-    each["words"][:3] == ["secrets", "versions", "add"] and each["words"][3] == sys.argv[4] for each in said
-):
-    print("1")
+def added(secret):
+    return [each["given"] for each in said if each["words"][:4] == ["secrets", "versions", "add", secret]]
+if words.startswith("secrets versions list") and added(sys.argv[4]):
+    print("projects/1/secrets/" + sys.argv[4] + "/versions/" + str(len(added(sys.argv[4]))))
+if words.startswith("secrets versions access"):
+    values = added(next(word for word in sys.argv if word.startswith("--secret=")).removeprefix("--secret="))
+    if not values:
+        sys.exit("NOT_FOUND")
+    print(values[-1] if sys.argv[4] == "latest" else values[int(sys.argv[4]) - 1], end="")
+"""
+KEYED = """
+model_list:
+  - model_name: small
+    litellm_params:
+      model: openai/gpt-4o
+      api_base: os.environ/PLACE_HERE
+      api_key: os.environ/KEY_HERE
+  - model_name: mini
+    litellm_params: {model: openai/gpt-4o-mini}
+general_settings: {master_key: os.environ/MY_MASTER_KEY}
 """
 
 
@@ -115,21 +131,94 @@ def test_a_project_gets_everything_and_an_update_changes_no_secret(
     assert len(gcloud.asked("secrets", "versions", "add")) == 2
 
 
+@pytest.fixture
+def keyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deployed: Callable[..., int]) -> Callable[..., int]:
+    """Deploys models whose keys are variables."""
+    (tmp_path / "mine.yaml").write_text(KEYED)
+    monkeypatch.setenv("PLACE_HERE", "https://here.example.com/v1")
+    monkeypatch.setenv("KEY_HERE", "sk-first-goldfinch")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-goldfinch")
+    monkeypatch.setenv("MY_MASTER_KEY", "sk-master-goldfinch")
+    return deployed
+
+
+def test_keys_of_providers_become_secrets_and_nothing_else(
+    keyed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert keyed() == 0, capfd.readouterr().err
+    kept = {each["words"][3]: each["given"] for each in gcloud.asked("secrets", "versions", "add")}
+    assert kept.pop("offpeak-key-pepper")
+    assert kept == {
+        "offpeak-master-key": "sk-master-goldfinch",
+        "offpeak-provider-KEY_HERE": "sk-first-goldfinch",
+        "offpeak-provider-OPENAI_API_KEY": "sk-openai-goldfinch",
+    }
+    folder = tmp_path / "deploy" / "my-project-offpeak"
+    written = [path for path in folder.rglob("*") if path.is_file() and ".terraform" not in path.parts]
+    assert all(b"goldfinch" not in path.read_bytes() for path in written), "no state, plan or variable knows a key"
+    assert "goldfinch" not in capfd.readouterr().out
+    assert all("goldfinch" not in " ".join(each["words"]) for each in gcloud.asked())
+    variables = json.loads((folder / "terraform.tfvars.json").read_text())
+    assert variables["provider_secrets"] == {"KEY_HERE": "1", "OPENAI_API_KEY": "1"}
+    assert "api_base: https://here.example.com/v1" in (folder / "offpeak.yaml").read_text()
+
+
+def test_a_new_key_is_a_new_version_and_one_that_is_not_at_hand_stays(
+    keyed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = tmp_path / "deploy" / "my-project-offpeak" / "terraform.tfvars.json"
+    assert keyed() == 0
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another-one")
+    monkeypatch.delenv("KEY_HERE")
+    monkeypatch.setenv("MY_MASTER_KEY", "sk-nobody-is-locked-out")
+
+    assert keyed() == 0
+    assert json.loads(variables.read_text())["provider_secrets"] == {"KEY_HERE": "1", "OPENAI_API_KEY": "2"}
+    assert [
+        each["given"] for each in gcloud.asked("secrets", "versions", "add", "offpeak-provider-OPENAI_API_KEY")
+    ] == [
+        "sk-openai-goldfinch",
+        "sk-another-one",
+    ]
+    assert len(gcloud.asked("secrets", "versions", "add", "offpeak-master-key")) == 1
+
+    (tmp_path / "mine.yaml").write_text(CONFIG)
+    assert keyed() == 0
+    assert json.loads(variables.read_text())["provider_secrets"] == {}
+    state = json.loads((variables.parent / "terraform.tfstate").read_text())
+    left = [each["index_key"] for resource in state["resources"] if resource["type"] == "google_secret_manager_secret"
+            for each in resource["instances"]]  # fmt: skip
+    assert left == ["key_pepper", "master_key"], "a key that nobody uses is not kept"
+
+
+def test_a_key_that_is_nowhere_is_missed_before_anything_is_made(
+    keyed: Callable[..., int], gcloud: Gcloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KEY_HERE")
+
+    assert keyed() == 1
+    assert "mine.yaml:7: the variable KEY_HERE is not set" in capfd.readouterr().err
+    assert [each["words"][:3] for each in gcloud.asked()] == [["secrets", "versions", "access"]]
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
         ("model_list: []\n", "has no model_list"),
         (CONFIG.replace("vertex_ai/", "vertex/"), "mine.yaml:4: provider 'vertex' is not offered"),
+        ("a: [", "mine.yaml:1: not valid YAML"),
+        (KEYED.replace("os.environ/KEY_HERE", "in-the-file"), "small: api_key stands in the file"),
+        (CONFIG.replace("my-project,", "my-project, vertex_credentials: key.json,"), "leave vertex_credentials out"),
     ],
 )
 def test_a_wrong_configuration_is_found_before_anything_is_made(
-    deployed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    keyed: Callable[..., int], gcloud: Gcloud, tmp_path: Path, capfd: pytest.CaptureFixture[str],
     mistake: tuple[str, str],
 ) -> None:  # fmt: skip
     text, words = mistake
     (tmp_path / "mine.yaml").write_text(text)
 
-    assert deployed() == 1
+    assert keyed() == 1
     assert words in capfd.readouterr().err
     assert gcloud.asked() == []
 

@@ -108,6 +108,10 @@ def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> Non
     assert "wrong.yaml:4" in refused(*data, "--config", str(wrong))
     assert "missing.yaml" in refused(*data, "--config", str(tmp_path / "missing.yaml"))
     assert "OFFPEAK_MASTER_KEY" in refused(*data, OFFPEAK_MASTER_KEY="short")
+    assert "LITELLM_MASTER_KEY: " in refused(*data, LITELLM_MASTER_KEY="short")
+    keyed = tmp_path / "keyed.yaml"
+    keyed.write_text("model_list: []\ngeneral_settings: {master_key: short}\n")
+    assert "general_settings.master_key: needs at least" in refused(*data, "--config", str(keyed))
     (tmp_path / "file").write_text("")
     assert "cannot use the data folder" in refused("--port", "0", "--data", str(tmp_path / "file"))
 
@@ -129,6 +133,44 @@ def test_a_configuration_and_a_key_of_ones_own(tmp_path: Path) -> None:
         assert stack.named("standin") == []
         with openai.OpenAI(base_url=f"{stack.url}/v1", api_key=key) as client:
             assert [model.id for model in client.models.list()] == ["mine"]
+
+
+def test_stand_ins_play_no_part_where_a_file_goes_elsewhere(tmp_path: Path) -> None:
+    """A line of somebody who tries something out must not reach an account."""
+    data = ("--port", "0", "--data", str(tmp_path / "data"), "--standins")
+    config = tmp_path / "mine.yaml"
+    params = "model: openai/gpt-4o-mini, api_key: k, api_base: https://api.example.com/v1"
+    config.write_text(f"model_list: [{{model_name: mini, litellm_params: {{{params}}}}}]\n")
+    assert "mini has an api_base of its own" in refused(*data, "--config", str(config))
+    params = "model: azure/mini, tenant_id: t, client_id: c, client_secret: s"
+    config.write_text(f"model_list: [{{model_name: mini, litellm_params: {{{params}}}}}]\n")
+    assert "stand-ins know api_key alone" in refused(*data, "--config", str(config))
+    config.write_text("model_list: [")
+    assert "mine.yaml:1: not valid YAML" in refused(*data, "--config", str(config))
+    assert "nowhere.yaml" in refused(*data, "--config", str(tmp_path / "nowhere.yaml"))
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local.up", "--standins"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "--config FILE" in done.stderr
+
+
+def test_the_master_key_is_litellms_or_the_files(tmp_path: Path) -> None:
+    with Stack(tmp_path / "data", LITELLM_MASTER_KEY="sk-of-litellm") as stack:
+        assert stack.said[-2] == "the key is the LITELLM_MASTER_KEY of your environment"
+        with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="sk-of-litellm") as client:
+            assert [*client.models.list()]
+    config = tmp_path / "mine.yaml"
+    params = "model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY"
+    config.write_text(
+        f"model_list: [{{model_name: mini, litellm_params: {{{params}}}}}]\n"
+        "general_settings: {master_key: os.environ/MY_MASTER_KEY}\n"
+    )
+    with Stack(tmp_path / "data", "--config", str(config), "--standins", MY_MASTER_KEY="sk-of-the-file") as stack:
+        assert stack.said[-2] == f"the key is the master_key of {config}"
+        with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="sk-of-the-file") as client:
+            assert [model.id for model in client.models.list()] == ["mini"]
+    assert not (tmp_path / "data" / "master_key").exists()
 
 
 def test_the_demo(tmp_path: Path) -> None:

@@ -217,6 +217,33 @@ run "number_as_project" {
   }
 }
 
+run "key_called_as_a_variable_of_ours" {
+  command         = plan
+  expect_failures = [var.provider_secrets]
+
+  variables {
+    provider_secrets = { OFFPEAK_MASTER_KEY = "1" }
+  }
+}
+
+run "key_with_a_hyphen" {
+  command         = plan
+  expect_failures = [var.provider_secrets]
+
+  variables {
+    provider_secrets = { "OPENAI-API-KEY" = "1" }
+  }
+}
+
+run "latest_key" {
+  command         = plan
+  expect_failures = [var.provider_secrets]
+
+  variables {
+    provider_secrets = { OPENAI_API_KEY = "latest" }
+  }
+}
+
 run "odd_interval" {
   command         = plan
   expect_failures = [var.rate_limit]
@@ -307,12 +334,40 @@ run "vertex_project_without_number" {
   }
 }
 
-run "keys_from_the_environment" {
+run "values_from_the_environment" {
   command         = plan
   expect_failures = [google_storage_bucket_object.config]
 
   variables {
     config = "tests/environment.yaml"
+  }
+}
+
+run "keys_in_the_file" {
+  command         = plan
+  expect_failures = [google_storage_bucket_object.config]
+
+  variables {
+    config = "tests/literal_key.yaml"
+  }
+}
+
+run "keys_without_a_secret" {
+  command         = plan
+  expect_failures = [google_storage_bucket_object.config]
+
+  variables {
+    config           = "tests/keys.yaml"
+    provider_secrets = { OPENAI_API_KEY = "1" }
+  }
+}
+
+run "accounts_of_ones_own" {
+  command         = plan
+  expect_failures = [google_storage_bucket_object.config]
+
+  variables {
+    config = "tests/credentials.yaml"
   }
 }
 

@@ -115,6 +115,35 @@ run "jobs_elsewhere" {
   }
 }
 
+run "keys_of_providers" {
+  command = plan
+
+  variables {
+    config           = "tests/keys.yaml"
+    provider_secrets = { AZURE_API_KEY = "1", OPENAI_API_KEY = "4" }
+  }
+
+  assert {
+    condition     = alltrue([for target in ["dead_letter", "work"] : local.secret_variables[target]["OPENAI_API_KEY"] == { secret = "offpeak-provider-OPENAI_API_KEY", version = "4" }])
+    error_message = "Who calls providers is given their keys."
+  }
+
+  assert {
+    condition     = length(local.secret_variables["predictions"]) == 0 && sort(keys(local.secret_variables["api"])) == tolist(["OFFPEAK_KEY_PEPPER", "OFFPEAK_MASTER_KEY"])
+    error_message = "Nobody else is."
+  }
+
+  assert {
+    condition     = google_secret_manager_secret.this["master_key"].deletion_protection && !google_secret_manager_secret.this["provider_OPENAI_API_KEY"].deletion_protection
+    error_message = "What the operator has anyway goes when the configuration names it no more."
+  }
+
+  assert {
+    condition     = strcontains(google_storage_bucket_object.config.content, "\"os.environ/OPENAI_API_KEY\"") && yamldecode(google_storage_bucket_object.config.content).general_settings == { max_batch_file_size_mb = 100 }
+    error_message = "The configuration names variables, and no key at all."
+  }
+}
+
 run "to_be_destroyed" {
   command = plan
 

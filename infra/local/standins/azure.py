@@ -54,7 +54,7 @@ class AzureStandIn(OpenAIStandIn):
     def __init__(self, now: Callable[[], int], port: int = 0, *, takes: int = 3_000) -> None:
         super().__init__(now, port, _Handler, takes=takes)
         self.key = KEY
-        self.deployments = DEPLOYMENTS
+        self.deployments: frozenset[str] | None = DEPLOYMENTS  # None: one of every name
         self.looks = 2  # at a file, before it is processed
         self.cancel_takes = 0  # milliseconds; Azure: up to ten minutes
         self.keeps_metadata = True
@@ -99,7 +99,7 @@ class AzureStandIn(OpenAIStandIn):
         models, urls = {line["body"].get("model") for line in lines}, {line["url"] for line in lines}
         if len(models) > 1:
             return [_error("model_mismatch", "The provided model differs from that of the other requests.")]
-        if not models <= self.deployments:
+        if self.deployments is not None and not models <= self.deployments:
             return [_error("model_not_found", f"The provided model deployment '{models.pop()}' was not found.")]
         if len(urls) > 1 or not urls <= batch["_urls"]:
             return [_error("url_mismatch", "The URL of this request is not that of the batch.")]
@@ -251,7 +251,7 @@ def running(now: Callable[[], int] = milliseconds) -> AbstractContextManager[Azu
 def main() -> None:
     said = options(__doc__, key=KEY)
     server = AzureStandIn(milliseconds, said.port, takes=int(said.seconds * 1000))
-    server.key = said.key
+    server.key, server.deployments = said.key, None
     serve(server, server.base)
 
 

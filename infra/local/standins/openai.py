@@ -88,6 +88,7 @@ class OpenAIStandIn(ThreadingHTTPServer):
         self.lose: dict[str, int] = {}  # by call, such as "create": so many have their effect, and no answer
         self.refuse: dict[str, list[tuple[int, Any]]] = {}  # by call: statuses and bodies of the next
         self.says: dict[str, str] = {}  # headers of each refusal
+        self.locked = 0  # a status, 401 or 403, that every call is refused with
         self.cut = 0  # so many bytes are missing at the end of the next content
         self.rewrite: Callable[[Rows], Rows] = lambda rows: rows[::-1]
         self.files: dict[str, tuple[Json, bytes]] = {}
@@ -124,6 +125,9 @@ class OpenAIStandIn(ThreadingHTTPServer):
                 self.end(batch, self.ends_as)
             elif batch["status"] == "validating":
                 batch["status"] = "in_progress"
+                total = self.files[batch["input_file_id"]][1].count(b"\n")
+                ran = int(total * self.ran) if self.ran < 1 else 0
+                batch["request_counts"] = {"total": total, "completed": ran, "failed": 0}
 
     def end(self, batch: Json, status: str) -> None:
         batch["status"] = status
@@ -215,6 +219,8 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         call, effect = self.call(self.route(url.path, query), query, content)
         self.authenticate()
+        if self.server.locked:
+            raise Refusal(self.server.locked, problem(f"{self.server.key} may not use {self.server.base}.", None))
         if self.server.refuse.get(call):
             raise Refusal(*self.server.refuse[call].pop(0))
         self.server.turn()

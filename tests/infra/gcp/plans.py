@@ -38,6 +38,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "named": {"invokers": ["group:batchers@example.com"]},
     "balancer": {"access": "load_balancer", "domain": "batch.example.com"},
     "own_key": {"kms_key": KMS_KEY},
+    "keys": {"config": "tests/keys.yaml", "provider_secrets": {"AZURE_API_KEY": "1", "OPENAI_API_KEY": "4"}},
     "everything": {
         "access": "load_balancer",
         "domain": "batch.example.com",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.app import configuration
 from shared.config import Config
+from shared.model_list import read_config
 from tests.infra.gcp.plans import NUMBER, PROJECT, VARIANTS, account, plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("terraform")]
@@ -22,7 +22,7 @@ def prefix_of(variant: str) -> str:
 def uploaded(variant: str) -> Config:
     """The configuration as the functions will read it."""
     found = plan(variant).of("google_storage_bucket_object")["google_storage_bucket_object.config"]
-    return configuration(found["content"], name=found["name"])
+    return read_config(found["content"], name=found["name"], keys=False)
 
 
 def subscriptions(variant: str) -> dict[str, dict[str, Any]]:

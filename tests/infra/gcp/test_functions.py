@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from functions.start import EVENT_TARGETS
-from shared.settings import Settings, read_settings
+from shared.model_list import read_config
+from shared.settings import Settings, calls_providers, read_settings
 from tests.infra.gcp.plans import KMS_KEY, ROOT, VARIANTS, account, plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("terraform")]
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("terraform")]
 SETTINGS = {field.alias for field in Settings.model_fields.values()}
 PLATFORM = {"LOG_EXECUTION_ID", "THREADS"}  # functions-framework's own
 SECRET = {"OFFPEAK_MASTER_KEY", "OFFPEAK_KEY_PEPPER"}
+CALLERS = {"dead_letter", "work"}  # of providers
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -42,7 +44,27 @@ def test_they_are_told_exactly_what_the_settings_know(variant: str) -> None:
         plain = set(service(function)["environment_variables"])
         secret = {each["key"] for each in service(function).get("secret_environment_variables", [])}
         assert plain == SETTINGS - SECRET | PLATFORM
-        assert secret == (SECRET if target == "api" else set())
+        keys = set(VARIANTS[variant].get("provider_secrets", {})) if target in CALLERS else set()
+        assert secret == (SECRET if target == "api" else keys)
+
+
+def test_who_has_the_keys_of_providers_is_who_wants_them() -> None:
+    """What the code of each target asks for is what it is given."""
+    assert {target for target in functions("keys") if calls_providers({"FUNCTION_TARGET": target})} == CALLERS
+
+
+def test_every_function_starts_with_the_keys_that_it_is_given() -> None:
+    """`api` too, which has none and offers the models all the same; and all of them see the same deployments."""
+    found = plan("keys").of("google_storage_bucket_object")["google_storage_bucket_object.config"]
+    seen = []
+    for target, function in functions("keys").items():
+        given = {each["key"]: "sk-made-up" for each in service(function).get("secret_environment_variables", [])}
+        wanted = calls_providers({"FUNCTION_TARGET": target})
+        config = read_config(found["content"], name=target, environment=given, keys=wanted)
+        assert {each.api_key for each in config.deployments} == ({"sk-made-up"} if wanted else {None})
+        assert config.groups() == ["small", "other-account"]
+        seen.append([each.id for each in config.deployments])
+    assert seen[0] == seen[1] == seen[2] == seen[3]
 
 
 @each_variant
@@ -74,6 +96,14 @@ def test_another_version_is_chosen_by_its_number() -> None:
         for each in service(functions("everything")["api"])["secret_environment_variables"]
     }
     assert chosen == {"off-peak-master-key": "3", "off-peak-key-pepper": "1"}
+    keys = {
+        each["key"]: (each["secret"], each["version"])
+        for each in service(functions("keys")["work"])["secret_environment_variables"]
+    }
+    assert keys == {
+        "AZURE_API_KEY": ("offpeak-provider-AZURE_API_KEY", "1"),
+        "OPENAI_API_KEY": ("offpeak-provider-OPENAI_API_KEY", "4"),
+    }
 
 
 @each_variant

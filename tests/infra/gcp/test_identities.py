@@ -92,6 +92,17 @@ def test_each_account_has_what_it_needs_and_no_more() -> None:
     }
 
 
+def test_keys_of_providers_are_read_by_those_who_call_them() -> None:
+    """Whoever breaks into `api`, which everybody reaches, finds no key there that anybody charges for."""
+    found, before = plan("keys"), plan("minimal")
+    keys = {
+        ("secretmanager.secretAccessor", f"offpeak-provider-{name}", "") for name in ("AZURE_API_KEY", "OPENAI_API_KEY")
+    }
+    for name in OURS:
+        more = keys if name in {"dead-letter", "work"} else set()
+        assert rights(found, account(name)) == rights(before, account(name)) | more
+
+
 def test_googles_own_accounts_get_little() -> None:
     found = plan("minimal")
     agents = {member for _, grant in found.grants() for member in grant["members"]} - {account(name) for name in OURS}
@@ -232,7 +243,7 @@ def _names(found: Plan, kind: str) -> list[str]:
 
 def test_every_pair_of_a_function_and_a_secret_is_decided() -> None:
     """Only what answers clients has something to compare a key with."""
-    found = plan("minimal")
+    found = plan("keys")
     for target, secret in product(TARGETS, ("offpeak-key-pepper", "offpeak-master-key")):
         allowed = ("secretmanager.secretAccessor", secret, "") in rights(found, account(target))
         assert allowed == (target == "api")
