@@ -18,7 +18,7 @@ _SAFE: Final = r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])"  # wha
 _GOOGLE: Final = re.compile(r"^(google/|publishers/google/models/|models/)+")
 _SAYS: Final = {  # which provider a name without a prefix speaks of, where several would take any name
     "vertex_ai": re.compile(
-        r"gemini-|claude-|text-embedding-00\d|text-multilingual-embedding|(meta|deepseek-ai|qwen)/"
+        r"gemini-|claude-|text-embedding-00\d|text-multilingual-embedding|(meta|deepseek-ai|qwen|mistralai|intfloat|anthropic)/"
     ),
     "openai": re.compile(r"(ft:)?(gpt-|chatgpt-|o\d)|text-embedding-(3|ada)"),
 }

@@ -75,10 +75,16 @@ MAY = {
     },
 }
 PURE = {  # of a provider's folder: what is not named does input and output
-    "vertex": ("chat_request", "chat_answer", "codecs", "embeddings", "schema", "parts", "importer", "rows"),
-    "openai": ("answer", "codec", "job", "plain", "profile", "request", "rows", "usage"),
+    "vertex": (
+        *("chat_request", "chat_answer", "codecs", "embeddings", "schema", "parts", "importer", "rows", "buckets"),
+        *("claude_request", "claude_turns", "claude_tools", "claude_answer", "claude_codec", "json_schema", "profile"),
+        *("open_codec", "open_body", "text_embeddings", "native", "failure", "keys", "abilities"),
+    ),
+    "openai": ("answer", "codec", "dialect", "job", "plain", "profile", "request", "retry_after", "rows", "usage"),
+    "azure": ("profile",),
+    "vllm": ("answer", "codec", "profile", "request", "verdict"),
 }
-SPEAKS = {"azure": {"openai"}, "vllm": {"openai"}}  # whose words a provider has borrowed
+SPEAKS = {"azure": {"openai"}, "vllm": {"openai"}, "vertex": {"openai"}}  # whose words a provider has borrowed
 PROVIDERS = sorted(path.parent.name for path in (ROOT / "shared/providers").glob("*/__init__.py"))
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from shared.lines.errors import InvalidLine, LineError
 from shared.lines.parse import LONGEST_CUSTOM_ID
+from shared.lines.rows import line_of
 from shared.lines.strict import NotJson, refuse_crowd, refuse_depth, refuse_repeated_keys
 from shared.providers.base import NATIVE, RequestLine
 
@@ -46,9 +47,9 @@ class NativeParser:
 def refused_native(line: RequestLine, error: LineError) -> bytes:
     """The row of a line that we would not send."""
     where = f" ({error.param})" if error.param else ""
-    return _encode({**line.body, "status": f"INVALID_ARGUMENT: {error.message}{where}"}) + b"\n"
+    return line_of(_encode({**line.body, "status": f"INVALID_ARGUMENT: {error.message}{where}"}))
 
 
 def unanswered_native(name: str, *, code: str, message: str) -> bytes:
     """The row of a line that never ran."""
-    return _encode({**({"key": name} if name else {}), "status": f"{code}: {message}"}) + b"\n"
+    return line_of(_encode({**({"key": name} if name else {}), "status": f"{code}: {message}"}))

@@ -12,7 +12,7 @@ import msgspec
 from shared.lines.errors import LineError
 from shared.providers.base import Answer
 
-__all__ = ["answered", "refused", "row_id", "unanswered"]
+__all__ = ["answered", "line_of", "refused", "row_id", "unanswered"]
 
 
 class _Response(msgspec.Struct, gc=False):
@@ -48,7 +48,7 @@ def row_id(batch: str) -> str:
     return "batch_req_" + hashlib.sha256(batch.encode()).hexdigest()[:24]
 
 
-def _line(row: bytes) -> bytes:
+def line_of(row: bytes) -> bytes:
     r"""The row and its end. Clients that split text into lines also split at U+2028, U+2029 and U+0085: not here."""
     if b"\xe2\x80" in row:
         row = row.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
@@ -60,7 +60,7 @@ def _line(row: bytes) -> bytes:
 def answered(prefix: str, ordinal: int, custom_id: str, answer: Answer) -> bytes:
     """The row of a line that got an answer, good or bad."""
     response = _Response(answer.status, answer.request_id, answer.body)
-    return _line(_encode(_Answered(f"{prefix}{ordinal:08x}", custom_id, response)))
+    return line_of(_encode(_Answered(f"{prefix}{ordinal:08x}", custom_id, response)))
 
 
 def refused(prefix: str, ordinal: int, custom_id: str, error: LineError) -> bytes:
@@ -79,4 +79,4 @@ def refused(prefix: str, ordinal: int, custom_id: str, error: LineError) -> byte
 
 def unanswered(prefix: str, ordinal: int, custom_id: str, *, code: str, message: str) -> bytes:
     """The row of a line that never ran."""
-    return _line(_encode(_Unanswered(f"{prefix}{ordinal:08x}", custom_id, _Error(code, message))))
+    return line_of(_encode(_Unanswered(f"{prefix}{ordinal:08x}", custom_id, _Error(code, message))))

@@ -67,6 +67,8 @@ class Encoded(msgspec.Struct, gc=False):
     shape: dict[str, str] | None = None
     """Path to JSON type of free-form parts, where rows of one job must agree; rows that do not go to other shards."""
     inputs: int = 1  # in the sense of `Limits.inputs`
+    match: list[str] | None = None
+    """Of a provider that gives no key back: what each row will be known by, in their order (`ProviderRow.match`)."""
 
 
 class ProviderRow(msgspec.Struct, gc=False):
@@ -76,6 +78,11 @@ class ProviderRow(msgspec.Struct, gc=False):
     index: int  # of a line that became several rows: which of them, from 0
     count: int  # … and of how many
     content: Any  # the codec's own; goes back into `answer`
+    match: str | None = None
+    """Instead of a key: equal to that of the row as it was encoded (`Encoded.match`). Rows that share it asked for the
+    same, so the first that comes belongs to the first that was sent. The other three say nothing then; whoever finds
+    the row's place fills them in.
+    """
 
 
 class NeverRan(msgspec.Struct, gc=False):

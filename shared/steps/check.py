@@ -19,10 +19,12 @@ from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.move import patience
 from shared.steps.submit import end
+from shared.steps.tidy import tidy
 
 __all__ = ["check"]
 
 _MOST_ATTEMPTS: Final = 3  # of running a job that failed for no fault of its lines
+_MOST_PLACES: Final = 12  # as long as there are deployments that have not been asked; a move counts as an attempt
 _GONE_AFTER: Final = 3  # answers in a row that there is no such job
 _GONE: Final = BatchError(code="provider_error", message="The provider no longer knows the job of these requests.")
 _VISIBLE: Final = 2 * MINUTE  # how long after its success a job may take to show what it wrote; not documented
@@ -102,7 +104,7 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
         and (job.retryable or others)
         and batch.ending is None
         and not batch.terminal
-        and (job.crowded or seen.attempt < _MOST_ATTEMPTS)
+        and (job.crowded or seen.attempt < (_MOST_PLACES if others else _MOST_ATTEMPTS))
         and not _left_rows(app, seen, job)
     )
 
@@ -136,6 +138,8 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
     if commit(app, body) is not None:
         error = job.error.code if job.error else None
         log("job_ended", **seen.log_context(), state=str(job.state), error=error, again=again)
+        if again:
+            tidy(app, seen, job)
 
 
 def _room_after(attempts: int) -> int:

@@ -18,10 +18,10 @@ from shared.domain.errors import Transient
 from shared.domain.shard import JobState, Result, Shard, ShardStatus, move_to
 from shared.lines.native import unanswered_native
 from shared.lines.read import chunks_of, lines_of
-from shared.lines.rows import answered, row_id, unanswered
+from shared.lines.rows import answered, line_of, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
-from shared.providers.base import Answer, Codec, Entry, JobMissing, NeverRan, ProviderRow, Refused
+from shared.providers.base import Answer, Codec, Entry, NeverRan, ProviderRow
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
@@ -30,6 +30,7 @@ from shared.steps.index import Index
 from shared.steps.match import Matcher
 from shared.steps.move import add_shards, cool_down, elsewhere
 from shared.steps.parts import Buffers, Parts
+from shared.steps.tidy import tidy
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["collect"]
@@ -65,7 +66,8 @@ def collect(app: App, shard_id: str) -> None:
             work = _Work(app, held, batch, answers=False)
         result = work.run()
         _commit(app, held, result, work)
-        work.tidy()
+        if work.provided and held.record.job is not None:
+            tidy(app, held.record, held.record.job)
 
 
 def _wanted(shard: Shard) -> bool:
@@ -110,15 +112,10 @@ class _Work:
             predictions=() if self._shard.executes else tuple(predictions),  # its parts go with the converted rows
         )
 
-    def tidy(self) -> None:
-        """Leave nothing with the provider that was only for this job."""
-        job = self._shard.job
-        if self._provider is None or self._provider.tidy is None or job is None or not job.name:
-            return
-        try:
-            self._provider.tidy(job)
-        except (Transient, Refused, JobMissing) as error:  # what is left there has an expiry
-            log("job_left", severity="WARNING", **self._shard.log_context(), reason=type(error).__name__)
+    @property
+    def provided(self) -> bool:
+        """Whether the configuration still has the deployment."""
+        return self._provider is not None
 
     def _run_again(self) -> list[Shard]:
         """The lines that a failed job left, for another deployment, or for the same if the failure may pass."""
@@ -242,7 +239,7 @@ class _Work:
 
     def _write(self, entry: Entry, answer: Answer) -> None:
         if answer.raw is not None:
-            line = answer.raw + b"\n"
+            line = line_of(answer.raw)
         else:
             line = answered(self._row_prefix, entry.ordinal, entry.custom_id, answer)
         if answer.status < 400:

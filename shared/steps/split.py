@@ -14,9 +14,11 @@ from shared.app import App
 from shared.config import Deployment
 from shared.domain import layout
 from shared.domain.batch import Batch
+from shared.domain.errors import ConfigError, Transient
 from shared.domain.shard import Shard
 from shared.lines.errors import InvalidLine, LineError
-from shared.providers.base import NATIVE, Codec, Encoded, Entry, Limits, RequestLine
+from shared.log import log
+from shared.providers.base import NATIVE, Codec, Encoded, Entry, Limits, Refused, RequestLine
 from shared.steps.match import entry_of
 from shared.steps.parts import Buffers, Parts
 from shared.steps.route import candidates, named_by_hints
@@ -69,7 +71,10 @@ def open_route(app: App, deployment: Deployment, endpoint: str) -> Route | None:
     codec = provider.codec(endpoint)
     if codec is None:
         return None
-    executes = provider.executes()
+    try:
+        executes = provider.executes()
+    except Refused:  # a wrong key: whoever runs the lines is told so, too, and knows how long to be patient with it
+        executes = deployment.batches != "server"
     return Route(deployment, codec, _small(provider.limits) if executes else provider.limits, executes)
 
 
@@ -249,9 +254,19 @@ class Splitter:
         else:
             name, choices = candidates(config, batch, model)
         endpoint = NATIVE if batch.native else batch.endpoint
-        shares = in_order(self._app, choices, batch.id)
-        routes = [(open_route(self._app, share.deployment, endpoint), share.part) for share in shares]
-        able = [(route, part) for route, part in routes if route is not None]
+        able: list[tuple[Route, float]] = []
+        silent: Exception | None = None  # of deployments that cannot be asked or opened: the others do without them
+        for share in in_order(self._app, choices, batch.id):
+            try:
+                route = open_route(self._app, share.deployment, endpoint)
+            except (Transient, ConfigError) as error:
+                log("deployment_passed_over", severity="WARNING", deployment=share.deployment.id, reason=str(error))
+                silent = error
+                continue
+            if route is not None:
+                able.append((route, share.part))
+        if silent is not None and not able:
+            raise silent
         if not able:
             what = "rows of its provider" if batch.native else batch.endpoint
             raise InvalidLine("invalid_request", f"The model '{name}' does not run {what} here.", "url")

@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from infra.local.standin.answers import answer
+from infra.local.standin.families import family_of
 from infra.local.standin.importer import Importer, ImportRules
-from shared.providers.base import Encoded, Entry, RequestLine
+from shared.config import Deployment
+from shared.lines.errors import LineError
+from shared.providers.base import Encoded, Entry, Media, RequestLine
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
+from shared.providers.vertex.profile import model_of
+from shared.providers.vertex.provider import open_provider
 
 TOOL = {
     "type": "function",
@@ -152,3 +157,71 @@ def test_embeddings_agree(body: dict[str, Any]) -> None:
         rows.append(read)
     final = codec.answer(rows, Entry(1, "a", model, encoded.hints))
     assert final.status == 200, final.body
+
+
+OTHERS = (
+    "claude-sonnet-4-5@20250929",
+    "claude-haiku-5-5",
+    "meta/llama-3.3-70b-instruct-maas",
+    "openai/gpt-oss-120b-maas",
+)
+REFUSED = {  # by the codec, as it should
+    "claude": {"numbers", "penalties and stop", "logprobs", "json", "a conversation with tools", "a picture"},
+    "open": {"a picture"},
+}
+MARKERS = {"": 200, "call": 200, "odd": 200, "safety": 200, "bare": 200, "fail": 400, "quota": 429, "deadline": 504}
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+@pytest.mark.parametrize("endpoint", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("model", OTHERS)
+def test_other_families_agree(model: str, name: str, endpoint: str, marker: str) -> None:
+    found = model_of(model)
+    assert found is not None
+    family = family_of(found.path)
+    assert family is not None
+    deployment = Deployment(id="d", group="d", provider="vertex_ai", model=model, project="p", location="us-central1")
+    codec = open_provider(deployment, Media()).codec(endpoint)
+    assert codec is not None
+    body = BODIES[name] if endpoint.endswith("completions") else {"input": "Hi", "reasoning": {"effort": "low"}}
+    try:
+        encoded = codec.encode(RequestLine("a", endpoint, {"model": model, **body}), 1)
+    except LineError:
+        assert name in REFUSED["claude" if "claude" in model else "open"]
+        return
+    assert Importer(family.rules).read(encoded.rows.splitlines()) == 1
+    row, good = family.run(json.loads(encoded.rows), marker)
+    read = codec.read(json.dumps(row).encode())
+    assert read is not None
+    final = codec.answer([read], Entry(1, "a", model, encoded.hints))
+    assert final.status == MARKERS[marker], final.body
+    assert good is (final.status == 200)
+    assert (final.tokens is not None) is good
+
+
+@pytest.mark.parametrize("model", ["text-embedding-005", "intfloat/multilingual-e5-large-instruct-maas"])
+@pytest.mark.parametrize("given", ["One", ["One", "Two", "One"]])
+def test_other_embeddings_agree(model: str, given: Any) -> None:
+    found = model_of(model)
+    assert found is not None
+    family = family_of(found.path)
+    assert family is not None
+    deployment = Deployment(id="d", group="d", provider="vertex_ai", model=model, project="p", location="us-central1")
+    codec = open_provider(deployment, Media()).codec("/v1/embeddings")
+    assert codec is not None
+    encoded = codec.encode(RequestLine("a", "/v1/embeddings", {"model": model, "input": given}), 1)
+    lines = encoded.rows.splitlines()
+    assert Importer(family.rules).read(lines) == encoded.count
+    rows = []
+    for index, line in enumerate(lines):
+        read = codec.read(json.dumps(family.run(json.loads(line), "")[0]).encode())
+        assert read is not None
+        if encoded.match is not None:
+            assert read.match == encoded.match[index]
+            read.ordinal, read.index, read.count = 1, index, encoded.count
+        rows.append(read)
+    final = codec.answer(rows, Entry(1, "a", model, encoded.hints, encoded.count))
+    assert final.status == 200, final.body
+    assert len(final.body["data"]) == (1 if given == "One" else 3)
+    assert final.tokens is not None

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from infra.local.standin.answers import answer, marker_of
+from infra.local.standin.claude import check_message, message
+from infra.local.standin.families import family_of
 from infra.local.standin.request import RowRefused
 
 HI = [{"role": "user", "parts": [{"text": "Hi"}]}]
@@ -74,7 +76,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("parameters that are no object", function("f", parameters={"type": "STRING"}), "should be of type OBJECT"),
     ("a call to nothing", {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "without function_declarations"),
     ("a label", {"labels": {"Team": "A"}}, "Invalid label"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("request_", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
@@ -130,8 +132,11 @@ def test_candidates_logprobs_and_stop_sequences() -> None:
     ("schema", "expected"),
     [
         (
-            {"type": "OBJECT", "properties": {"b": {"type": "INTEGER"}, "a": {"type": "STRING"}},
-             "propertyOrdering": ["a", "b"]},
+            {
+                "type": "OBJECT",
+                "properties": {"b": {"type": "INTEGER"}, "a": {"type": "STRING"}},
+                "propertyOrdering": ["a", "b"],
+            },
             {"a": "stand-in", "b": 1},
         ),
         ({"type": "ARRAY", "items": {"type": "NUMBER", "minimum": 2.5}, "minItems": "2"}, [2.5, 2.5]),
@@ -141,7 +146,7 @@ def test_candidates_logprobs_and_stop_sequences() -> None:
         ({"type": "INTEGER", "maximum": -3}, -3),
         ({"type": "STRING", "minLength": 12, "maxLength": 12}, "stand-in----"),
     ],
-)  # fmt: skip
+)
 def test_json_that_fits_a_schema(schema: dict[str, Any], expected: Any) -> None:
     config = {"responseMimeType": "application/json", "responseSchema": schema}
     assert json.loads(text(ask(generationConfig=config))) == expected
@@ -235,3 +240,104 @@ def test_vectors_of_length_one_that_follow_from_the_text(options: dict[str, Any]
 def test_embeddings_that_are_refused(request_: dict[str, Any]) -> None:
     with pytest.raises(RowRefused):
         embed(**request_)
+
+
+MESSAGE: dict[str, Any] = {
+    "anthropic_version": "vertex-2023-10-16",
+    "max_tokens": 2000,
+    "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+}
+TOOL = {"name": "f", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+USE = {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}}
+RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "x"}]}
+
+
+def turns(*contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"role": "assistant" if at % 2 else "user", "content": content} for at, content in enumerate(contents)]
+
+
+SAY = [{"type": "text", "text": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_tokens": None},
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"anthropic_version": "2023-06-01"},
+        {"model": "claude"},
+        {"temperature": 1.1},
+        {"stop_sequences": [" "]},
+        {"messages": []},
+        {"messages": turns([])},
+        {"messages": turns([{"type": "text", "text": " "}])},
+        {"messages": [{"role": "assistant", "content": SAY}]},
+        {"messages": [{"role": "system", "content": SAY}]},
+        {"messages": turns(SAY, [USE])},
+        {"messages": turns(SAY, [USE], SAY)},
+        {"messages": turns([RESULT])},
+        {"messages": turns(SAY, [{**USE, "input": None}], [RESULT])},
+        {"messages": turns([{"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}])},
+        {
+            "messages": turns(
+                [{"type": "image", "source": {"type": "base64", "media_type": "image/tiff", "data": "AAAA"}}]
+            )
+        },
+        {"messages": turns([{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A"}}])},
+        {"tools": [{"name": "f", "input_schema": {"type": "string"}}]},
+        {"tools": [TOOL, TOOL]},
+        {"tool_choice": {"type": "auto"}},
+        {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "g"}},
+        {"thinking": {"type": "enabled", "budget_tokens": 1000}},
+        {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+        {"thinking": {"type": "enabled", "budget_tokens": 1024}, "temperature": 0.5},
+        {"thinking": {"type": "enabled", "budget_tokens": 1024}, "tools": [TOOL], "tool_choice": {"type": "any"}},
+        {"thinking": {"type": "enabled", "budget_tokens": 1024}, "messages": turns(SAY, [USE], [RESULT])},
+    ],
+)
+def test_claude_refuses_what_its_api_refuses(change: dict[str, Any]) -> None:
+    with pytest.raises(RowRefused):
+        check_message({**MESSAGE, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "marker", "reason"),
+    [
+        ({}, "", "end_turn"),
+        ({"max_tokens": 3}, "", "max_tokens"),
+        ({"stop_sequences": ["model"]}, "", "stop_sequence"),
+        ({"tools": [TOOL]}, "call", "tool_use"),
+        ({"tools": [TOOL], "tool_choice": {"type": "any"}}, "", "tool_use"),
+        ({"tools": [TOOL], "messages": turns(SAY, [USE], [RESULT])}, "", "end_turn"),
+        ({}, "safety", "refusal"),
+        ({}, "odd", "some_future_reason"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "", "end_turn"),
+    ],
+)
+def test_claude_answers(change: dict[str, Any], marker: str, reason: str) -> None:
+    request = {**MESSAGE, **change}
+    made = message(request, marker, "claude-sonnet-5")
+    assert made == message(request, marker, "claude-sonnet-5")
+    assert made["stop_reason"] == reason
+    assert made["model"] == "claude-sonnet-5-stand-in"
+    assert made["usage"]["input_tokens"] > 0
+
+
+def test_families_are_told_apart_by_what_a_job_calls_its_model() -> None:
+    known = [
+        "google/models/gemini-2.5-flash",
+        "google/models/text-embedding-005",
+        "anthropic/models/claude-opus-5",
+        "qwen/models/q",
+    ]
+    assert all(family_of(f"publishers/{name}") is not None for name in known)
+    unknown = [
+        "publishers/google/models/claude-opus-5",
+        "publishers/anthropic/models/gemini-2.5-flash",
+        "gemini-2.5-flash",
+        "publishers/google/models/imagen-4.0",
+        "publishers/x/models/does-not-exist",
+        "",
+    ]
+    assert all(family_of(name) is None for name in unknown)

@@ -108,6 +108,19 @@ def test_an_embedding_option_beside_the_request() -> None:
         load({"request": {"content": {"parts": [{"text": "x"}]}}, "embed_content_config": {"a": 1}}, rules=rules)
 
 
+@pytest.mark.parametrize(
+    ("rules", "good", "bad"),
+    [
+        (ImportRules(column="body"), {"custom_id": "r-1", "body": {"a": 1}}, row()),
+        (ImportRules(column="content", kind=str), {"content": "a"}, {"content": {"a": 1}}),
+    ],
+)
+def test_families_have_columns_of_their_own(rules: ImportRules, good: Any, bad: Any) -> None:
+    assert load(good, rules=rules) == 1
+    with pytest.raises(ImportFailed, match=f"Name {rules.column} not found"):
+        load(bad, rules=rules)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 def test_lines_come_whole_out_of_blocks(size: int) -> None:
     text = b"one\n\ntwo\xe2\x80\xa8\nthree"

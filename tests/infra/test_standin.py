@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from infra.local.standin.filters import BadFilter, parse_filter
+from shared.config import Deployment
 from shared.domain.errors import Transient
-from shared.domain.shard import JobState
-from shared.providers.base import JobMissing, Refused, Unknown
+from shared.domain.shard import Job, JobState
+from shared.providers.base import Busy, JobMissing, Refused, Unknown
+from shared.providers.vertex.client import VertexClient
 from tests.infra.conftest import PARENT, Place, over, prompt
 from tests.providers.requests import job_request
 
@@ -360,3 +362,118 @@ def test_filters(text: str, found: bool) -> None:
 def test_filters_that_are_none(text: str) -> None:
     with pytest.raises(BadFilter):
         parse_filter(text)(JOB)
+
+
+HI = [{"role": "user", "content": "Hi"}]
+MESSAGE = {"anthropic_version": "vertex-2023-10-16", "max_tokens": 50, "messages": HI}
+
+
+def regional(place: Place, model: str) -> VertexClient:
+    return VertexClient(
+        Deployment(
+            id="d",
+            group="d",
+            provider="vertex_ai",
+            model=model,
+            project="p",
+            location="us-central1",
+            api_base=place.url,
+        )
+    )
+
+
+def run(place: Place, model: str, *rows: Any, name: str = "lines") -> tuple[Job, list[dict[str, Any]]]:
+    client = regional(place, model)
+    job = over(client, client.create_job(place.put(*rows, name=name)).name)
+    return job, place.predictions(job)
+
+
+def test_claude_gives_its_custom_id_and_nothing_else_of_a_row_back(stand_in: Start) -> None:
+    bad = {**MESSAGE, "max_tokens": 0}
+    rows = [{"custom_id": "r-1", "request": MESSAGE}, {"custom_id": "r-2", "request": bad}]
+    job, written = run(stand_in(), "claude-sonnet-4-5@20250929", *rows)
+    answers = {row["custom_id"]: row for row in written}
+    assert (job.completed, job.failed) == (1, 1)
+    assert all("request" not in row for row in written)
+    assert "stand-in" in answers["r-1"]["response"]["content"][0]["text"]
+    assert answers["r-1"]["response"]["stop_reason"] == "end_turn"
+    assert answers["r-2"]["response"] == {}
+    assert '"invalid_request_error"' in answers["r-2"]["status"]
+
+
+def test_open_models_answer_as_openai_does(stand_in: Start) -> None:
+    body = {"model": "meta/llama-3.3-70b-instruct-maas", "messages": HI}
+    line = {"method": "POST", "url": "/v1/chat/completions"}
+    rows = [
+        {"custom_id": "r-1", **line, "body": body},
+        {"custom_id": "r-2", **line, "body": {**body, "model": "other"}},
+        {"custom_id": "r-3", **line, "body": {**body, "messages": [{"role": "user", "content": "stand-in:bare"}]}},
+    ]
+    job, written = run(stand_in(), "meta/llama-3.3-70b-instruct-maas", *rows)
+    answers = {row["custom_id"]: row["response"] for row in written}
+    assert (job.completed, job.failed) == (2, 1)
+    assert "stand-in" in answers["r-1"]["body"]["choices"][0]["message"]["content"]
+    assert answers["r-2"]["status_code"] == 404
+    assert "stand-in" in answers["r-3"]["choices"][0]["message"]["content"]
+
+
+def test_older_embeddings_come_back_with_their_text_alone(stand_in: Start) -> None:
+    job, written = run(stand_in(), "text-embedding-005", {"content": "a"}, {"content": "b", "task_type": "CLUSTERING"})
+    assert job.completed == 2
+    assert sorted(row["instance"]["content"] for row in written) == ["a", "b"]
+    assert all(len(row["predictions"][0]["embeddings"]["values"]) == 768 for row in written)
+
+
+@pytest.mark.parametrize(
+    ("model", "row"),
+    [
+        ("claude-sonnet-5", {"custom_id": "r-1", "messages": HI}),
+        ("claude-sonnet-5", {"custom_id": "r-1", "request": {**MESSAGE, "tools": [{"name": "f", "input_schema": {}}]}}),
+        ("meta/llama-3.3-70b-instruct-maas", {"custom_id": "r-1", "request": MESSAGE}),
+        ("text-embedding-005", {"request": {"content": "a"}}),
+    ],
+)
+def test_a_row_of_another_shape_fails_all(stand_in: Start, model: str, row: dict[str, Any]) -> None:
+    job, written = run(stand_in(), model, row)
+    assert job.state is JobState.FAILED
+    assert written == []
+
+
+def test_a_tuned_model_runs_behind_its_endpoint(stand_in: Start) -> None:
+    place = stand_in()
+    job, written = run(place, "gemini/41", prompt(1))
+    assert job.completed == 1
+    assert written[0]["response"]["modelVersion"] == "42@stand-in"
+    assert place.journal()["calls"]["endpoint"] == 1
+    for number, settled in (("404", True), ("1000", False)):
+        with pytest.raises(Refused) as caught:
+            regional(place, number).create_job(place.put(prompt(1), name=number))
+        assert caught.value.settled is settled
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-sonnet-5",
+        "meta/llama-3.3-70b-instruct-maas",
+        "text-embedding-005",
+        "projects/p/locations/global/models/4",
+    ],
+)
+def test_what_runs_in_regions_is_refused_elsewhere(stand_in: Start, model: str) -> None:
+    place = stand_in()
+    with pytest.raises(Refused, match="not supported in the location"):
+        place.client(model).create_job(place.put(prompt(1)))
+
+
+def test_a_project_has_four_jobs_of_claude_at_once(stand_in: Start) -> None:
+    place = stand_in(pending=30)
+    client = regional(place, "claude-sonnet-5")
+    row = {"custom_id": "r-1", "request": MESSAGE}
+    names = [client.create_job(place.put(row, name=f"job{number}")).name for number in range(4)]
+    with pytest.raises(Busy):
+        client.create_job(place.put(row, name="fifth"))
+    regional(place, "gemini-2.5-flash").create_job(place.put(prompt(1), name="other"))
+    client.cancel_job(names[0])
+    over(client, names[0])
+    client.create_job(place.put(row, name="sixth"))

@@ -8,6 +8,7 @@ A prompt steers its own answer by a marker, `stand-in:` and a word:
   call                                a function is called although the mode is AUTO
   odd                                 a finish reason that no client knows, and no total of tokens
   missing  twice                      the row is never returned, or returned twice
+  bare                                of an open model: the body itself is the response
 """
 
 import base64
@@ -23,7 +24,7 @@ import msgspec
 from infra.local.standin.request import RowRefused, check_embed, check_generate
 from infra.local.standin.schema import value_for
 
-__all__ = ["answer", "marker_of", "now"]
+__all__ = ["answer", "marker_of", "now", "refuse_marked", "vector"]
 
 _HONEST: Final = "This is Offpeak's Vertex stand-in speaking; no model was asked."
 _MARKER: Final = re.compile(rb"stand-in:([a-z-]+)")
@@ -68,12 +69,17 @@ def marker_of(line: bytes) -> str:
 
 def answer(request: dict[str, Any], marker: str, model: str, *, embeds: bool) -> dict[str, Any]:
     """The `response` of one row; RowRefused where the service would answer with an error."""
-    if marker in _FAILURES:
-        code, status, message = _FAILURES[marker]
-        raise RowRefused(message, code, status)
+    refuse_marked(marker)
     if embeds:
         return _embedding(check_embed(request))
     return _generated(check_generate(request), marker, model)
+
+
+def refuse_marked(marker: str) -> None:
+    """RowRefused for a row that asks to fail."""
+    if marker in _FAILURES:
+        code, status, message = _FAILURES[marker]
+        raise RowRefused(message, code, status)
 
 
 def _generated(request: dict[str, Any], marker: str, model: str) -> dict[str, Any]:
@@ -224,12 +230,12 @@ def _embedding(request: dict[str, Any]) -> dict[str, Any]:
     details = [{"modality": "TEXT", "tokenCount": count}]
     usage = {"promptTokenCount": count, "promptTokensDetails": details, "totalTokenCount": count}
     return {
-        "embedding": {"values": _unit(text, request.get("output_dimensionality", _DIMENSIONS))},
+        "embedding": {"values": vector(text, request.get("output_dimensionality", _DIMENSIONS))},
         "usageMetadata": usage,
     }
 
 
-def _unit(text: str, dimensions: int) -> list[float]:
+def vector(text: str, dimensions: int) -> list[float]:
     """A vector of length one that follows from the text alone."""
     numbers = array("h", hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(2 * dimensions))
     length = math.sqrt(sum(number * number for number in numbers)) or 1.0

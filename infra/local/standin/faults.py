@@ -16,7 +16,7 @@ __all__ = ["BadRule", "Faults", "Rule"]
 
 Rule = dict[str, Any]
 
-_CALLS: Final = frozenset({"create", "get", "list", "cancel", "delete", "any"})
+_CALLS: Final = frozenset({"create", "get", "list", "cancel", "delete", "endpoint", "any"})
 _KNOWN: Final = {
     **dict.fromkeys(_CALLS, frozenset({"status", "hang", "lose", "html", "truncate"})),
     "job": frozenset({"fail", "missing", "twice"}),

@@ -33,9 +33,11 @@ class ImportFailed(Exception):
 
 
 class ImportRules(msgspec.Struct, frozen=True):
-    """What differs between Gemini and its embeddings."""
+    """What differs between families."""
 
     most_rows: int = 200_000
+    column: str = "request"  # which every row must have
+    kind: type = dict
     columns_refused: frozenset[str] = frozenset()
 
 
@@ -81,8 +83,8 @@ class Importer:
             ) from error
         if not isinstance(row, dict):
             raise ImportFailed(f"JSON parsing error in row {self.rows}: Expected an object.")
-        if not isinstance(row.get("request"), dict):
-            raise ImportFailed("Query error: Name request not found inside the input table.")
+        if not isinstance(row.get(self._rules.column), self._rules.kind):
+            raise ImportFailed(f"Query error: Name {self._rules.column} not found inside the input table.")
         for name in row:
             if name.lower() in _RESERVED or name in self._rules.columns_refused:
                 raise ImportFailed(f"Query error: Duplicate or unexpected column name: {name}")

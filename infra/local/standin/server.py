@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from infra.local.standin.answers import now
+from infra.local.standin.families import family_of
 from infra.local.standin.faults import BadRule, Faults
 from infra.local.standin.filters import BadFilter, parse_filter
 from infra.local.standin.store import FINISHED, JobGone, Jobs
@@ -24,8 +25,9 @@ _JOBS: Final = re.compile(
     r"/v1(?:beta1)?/projects/(?P<project>[^/:]+)/locations/(?P<location>[a-z0-9-]+)/batchPredictionJobs"
     r"(?:/(?P<job>[^/:]+)(?P<cancel>:cancel)?)?"
 )
-_MODEL: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/(?P<id>[a-z0-9][a-z0-9.@-]*)")
-_KNOWN: Final = re.compile(r"gemini-(?!does-not)[a-z0-9.@-]+")
+_ENDPOINT: Final = re.compile(
+    r"/v1(?:beta1)?/(?P<parent>projects/(?P<project>[^/:]+)/locations/(?P<location>[a-z0-9-]+))/endpoints/(?P<id>\d+)"
+)
 _LABEL: Final = re.compile(r"[\w-]{1,64}")
 _LARGEST_BODY: Final = 2**20
 _PAGE: Final = 10  # small, so that whoever forgets the second page is found out
@@ -135,6 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: len(body) - cut])
 
     def _api(self, path: str, query: dict[str, str], body: Any) -> Any:
+        if self.command == "GET" and (asked := _ENDPOINT.fullmatch(path)) is not None:
+            self.server.count("endpoint")
+            return self._with_fault("endpoint", lambda: _endpoint(asked["parent"], asked["id"]))
         match = _JOBS.fullmatch(path)
         if match is None:
             raise Refusal(404, "Not Found")
@@ -174,12 +179,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, parent: str, body: Any) -> Any:
         resource = _checked(body)
+        self._refuse_place(parent, resource["model"])
         moment = now()
         job = self.server.jobs.add(
             parent, {**resource, "state": "JOB_STATE_PENDING", "createTime": moment, "updateTime": moment}
         )
         self.server.worker.start(job["name"])
         return job
+
+    def _refuse_place(self, parent: str, model: str) -> None:
+        """What runs in regions alone, or so many at once."""
+        family = family_of(model)
+        if family is None:
+            raise Refusal(404, f"The PublisherModel {model.rpartition('/')[2]} does not exist.")
+        location = parent.rpartition("/")[2]
+        if family.regional and "-" not in location:
+            raise Refusal(400, f"Batch prediction of this model is not supported in the location {location}.")
+        if family.at_once is not None:
+            project = parent.partition("/locations/")[0]
+            running = [name for name in self.server.jobs.unfinished() if name.startswith(f"{project}/")]
+            models = [self.server.jobs.get(name)["model"] for name in running]
+            if sum("publishers/anthropic/" in each for each in models) >= family.at_once:
+                raise Refusal(429, "Quota exceeded for concurrent batch prediction requests of this model.")
 
     def _list(self, parent: str, query: dict[str, str]) -> Any:
         try:
@@ -263,10 +284,17 @@ def _checked(body: Any) -> dict[str, Any]:
         for name, value in labels.items()
     ):  # fmt: skip
         raise Refusal(400, "Label keys and values are of lowercase letters, digits, _ and -, at most 64 characters.")
-    model = _MODEL.fullmatch(str(body.get("model")))
-    if model is None or _KNOWN.fullmatch(model["id"]) is None:
+    if family_of(str(body.get("model"))) is None:
         raise Refusal(404, f"The PublisherModel {str(body.get('model')).rpartition('/')[2]} does not exist.")
     return {name: value for name, value in body.items() if name != "name"}
+
+
+def _endpoint(parent: str, id: str) -> Any:
+    """A tuned model's endpoint; those whose number ends in 404 are unknown, in 000 empty."""
+    if id.endswith("404"):
+        raise Refusal(404, f"The Endpoint does not exist: {parent}/endpoints/{id}")
+    deployed = {"id": "1", "model": f"{parent}/models/{int(id) + 1}", "modelVersionId": "2"}
+    return {"name": f"{parent}/endpoints/{id}", **({} if id.endswith("000") else {"deployedModels": [deployed]})}
 
 
 def _number(project: str) -> int:

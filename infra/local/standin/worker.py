@@ -14,16 +14,15 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
 
-from infra.local.standin.answers import answer, marker_of, now
+from infra.local.standin.answers import marker_of, now
+from infra.local.standin.families import Family, family_of
 from infra.local.standin.faults import Faults, Rule
-from infra.local.standin.importer import Importer, ImportFailed, ImportRules, rows_of
-from infra.local.standin.request import RowRefused
+from infra.local.standin.importer import Importer, ImportFailed, rows_of
 from infra.local.standin.store import FINISHED, JobGone, Jobs
 from shared.log import log
 from shared.storage.ports import ObjectMissing, Objects
@@ -35,11 +34,6 @@ _WINDOW: Final = 2_000  # rows
 _WINDOW_BYTES: Final = 16 * 2**20
 _STATS: Final = 0.25  # seconds between two looks at a running job
 _AGAIN: Final = 2.0  # seconds until a job is tried again that our own trouble has stopped, such as a full disk
-_GEMINI: Final = ImportRules()
-_EMBEDDINGS: Final = ImportRules(
-    most_rows=1_000_000,
-    columns_refused=frozenset({"embed_content_config", "embedContentConfig", "title", "task_type"}),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,24 +100,26 @@ class Worker:
         job = self._jobs.get(name)
         if job["state"] in FINISHED:
             return
-        model = job["model"].rpartition("/")[2]
+        family = family_of(job["model"])
+        if family is None:
+            raise JobGone(name)  # made by another version
         source = job["inputConfig"]["gcsSource"]["uris"][0]
         try:
             if self._cancelled_within(name, self._pace.pending):
                 self._finish(name, "JOB_STATE_CANCELLED", error={"code": 1, "message": "CANCELED"})
                 return
-            rows = self._imported(source, embeds="embedding" in model)
-            self._output(name, job, model, rows)
+            rows = self._imported(source, family)
+            self._output(name, job, family, rows)
         except ImportFailed as error:
             self._finish(name, "JOB_STATE_FAILED", error={"code": 3, "message": str(error)})
         except _Failed as error:
             self._finish(name, "JOB_STATE_FAILED", error={"code": error.code, "message": error.message})
 
-    def _imported(self, source: str, *, embeds: bool) -> int:
+    def _imported(self, source: str, family: Family) -> int:
         try:
             with self._objects.open(source) as stream:
                 blocks = iter(lambda: stream.read(1 << 18), b"")
-                return Importer(_EMBEDDINGS if embeds else _GEMINI).read(self._while_running(rows_of(blocks)))
+                return Importer(family.rules).read(self._while_running(rows_of(blocks)))
         except ObjectMissing:
             bucket = source.removeprefix("gs://").partition("/")[0]
             if next(iter(self._objects.list(f"gs://{bucket}/")), None) is None:
@@ -134,14 +130,14 @@ class Worker:
                 ) from None
             raise _Failed(5, f"Failed to read the input: {source} was not found.") from None
 
-    def _output(self, name: str, job: dict[str, Any], model: str, rows: int) -> None:
+    def _output(self, name: str, job: dict[str, Any], family: Family, rows: int) -> None:
         fault = self._faults.take("job")
         prefix = job["outputConfig"]["gcsDestination"]["outputUriPrefix"].rstrip("/")
         folder = f"{prefix}/prediction-model-{job['createTime']}"
         progress = _Progress(rows)
         self._jobs.change(name, _begin(folder))
         source = job["inputConfig"]["gcsSource"]["uris"][0]
-        written = self._rows(name, source, model, fault, progress)
+        written = self._rows(name, source, family, fault, progress)
         if fault is not None and fault["do"] == "fail":
             for _ in written:  # it ran, and is paid for
                 pass
@@ -153,40 +149,26 @@ class Worker:
         error = {"code": 1, "message": "CANCELED"} if progress.cancelled else None
         self._finish(name, state, error=error, progress=progress)
 
-    def _rows(self, name: str, source: str, model: str, fault: Rule | None, progress: _Progress) -> Iterator[bytes]:
+    def _rows(self, name: str, source: str, family: Family, fault: Rule | None, progress: _Progress) -> Iterator[bytes]:
         """Output rows, at the pace of the job, until it is done or cancelled."""
         began = time.monotonic()
-        embeds = "embedding" in model
         with self._objects.open(source) as stream:
             lines = rows_of(iter(lambda: stream.read(1 << 18), b""))
             for number, line in enumerate(_disordered(filter(bytes.strip, lines), seed=name)):
                 self._wait_until(began + self._pace.running * number / progress.rows)
                 if self._look(name, progress):
                     return
-                row, good = self._answered(line, model, embeds=embeds)
+                row, good = self._answered(line, family)
                 progress.good += good
                 progress.bad += not good
                 yield from _returned(row, line, number, fault)
         while not self._look(name, progress) and time.monotonic() < began + self._pace.running:
             self._wait_until(min(time.monotonic() + _STATS, began + self._pace.running))
 
-    def _answered(self, line: bytes, model: str, *, embeds: bool) -> tuple[bytes, bool]:
-        row = msgspec.json.decode(line)
+    def _answered(self, line: bytes, family: Family) -> tuple[bytes, bool]:
         marker = "unlucky" if self._unlucky(line) else marker_of(line)
-        try:
-            outcome = {"status": "", "response": answer(row["request"], marker, model, embeds=embeds)}
-        except RowRefused as error:
-            said = msgspec.json.encode(
-                {"error": {"code": error.code, "message": error.message, "status": error.status}}
-            ).decode()
-            if error.code == 400:
-                outcome = {"status": f"Bad Request: {said}"}
-            else:
-                outcome = {"status": f"{error.status}: {said}", "response": {}}
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        return msgspec.json.encode({**row, "processed_time": moment, **outcome}, order="sorted") + b"\n", (
-            outcome["status"] == ""
-        )
+        row, good = family.run(msgspec.json.decode(line), marker)
+        return msgspec.json.encode(row, order="sorted") + b"\n", good
 
     def _unlucky(self, line: bytes) -> bool:
         """By content, so that the same row fails again, and none by default."""

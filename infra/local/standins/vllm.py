@@ -48,6 +48,7 @@ _BUSY: Final = "The engine is currently busy and cannot accept new requests. Ple
 _LARGEST: Final = 64 * 2**20
 _USUAL_TOKENS: Final = 8
 _DIMENSIONS: Final = 8
+_LOOK: Final = 0.01  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,10 @@ class VllmStandIn:
         self.options = options
         self.journal = _Journal()
         self.health = 200
+        self.room: int | None = None  # so many requests are run, and the others wait until there is more
+        self.refuse = 0  # a status that every request is answered with instead: 503, or 403 and 429 as of a gateway
+        self.lose = 0  # so many requests are run, and their answers are lost
+        self.asked = 0  # requests that came, whatever became of them
         self.port = 0
         self.running = self.waiting = 0
         self._seats = asyncio.Semaphore(options.seats)
@@ -125,6 +130,9 @@ class VllmStandIn:
         if path.startswith(_GUARDED) and key is not None and headers.get("authorization") != f"Bearer {key}":
             return 401, {"error": "Unauthorized"}
         if method == "POST" and path.startswith("/v1"):
+            self.asked += 1
+            if self.refuse:
+                return self.refuse, {"error": {"message": _BUSY, "type": "ServiceError", "code": self.refuse}}
             try:
                 return 200, await self._run(path, headers.get("x-request-id", ""), raw)
             except _Refusal as refusal:
@@ -192,6 +200,10 @@ class VllmStandIn:
 
     async def _generate(self, text: str, tokens: int) -> None:
         """Wait for a seat, and then as long as an answer takes. A caller who hangs up cancels it."""
+        while self.room == 0:
+            await asyncio.sleep(_LOOK)
+        if self.room is not None:
+            self.room -= 1
         if self._seats.locked():
             if self.options.queue and self.waiting >= self.options.queue:
                 raise _Refusal(503, _BUSY, "Service Unavailable")
@@ -372,7 +384,10 @@ class _Connection(asyncio.Protocol):
         kind = "text/plain" if isinstance(body, str) else "application/json"
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nserver: {SAYS}\r\ncontent-type: {kind}\r\n"
         self._task = None
-        if self._transport is not None:
+        if self._server.lose and method == "POST" and status == 200:
+            self._server.lose -= 1
+            self.close()
+        elif self._transport is not None:
             self._transport.write(f"{head}content-length: {len(sent)}\r\n\r\n".encode() + sent)
             self._next()
 

@@ -21,8 +21,8 @@ from shared.lines.checks import (
 )
 from shared.lines.errors import LineError
 from shared.providers.base import Media
+from shared.providers.vertex.abilities import Profile
 from shared.providers.vertex.draft import Draft
-from shared.providers.vertex.profile import Profile
 from shared.providers.vertex.schema import convert
 from shared.providers.vertex.thinking import read_thinking
 from shared.providers.vertex.tools import read_tools

@@ -1,7 +1,8 @@
 """Vertex AI's batchPredictionJobs over REST, for one deployment.
 
 What a failure means depends on what was asked. Looking is harmless, so whatever may pass is Transient. A create whose
-answer was lost may have made a job that costs money: that is Unknown, and the caller looks before it asks again.
+answer was lost may have made a job that costs money: that is Unknown, and the caller looks before it asks again. One
+that was turned away for want of quota, or that nobody took, made none: that is Busy.
 """
 
 import re
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,11 +22,11 @@ from shared.domain.batch import BatchError
 from shared.domain.errors import Transient
 from shared.domain.shard import Job
 from shared.log import log
-from shared.providers.base import JobMissing, JobRequest, Refused, Unknown
+from shared.providers.base import Busy, JobMissing, JobRequest, Refused, Unknown
 from shared.providers.cut import Cut
 from shared.providers.vertex.credentials import GoogleCredentials
-from shared.providers.vertex.profile import bare
-from shared.providers.vertex.resource import created_at, is_job_name, plain, read_job
+from shared.providers.vertex.profile import Model, bare, model_of
+from shared.providers.vertex.resource import created_at, deployed_model, is_job_name, plain, read_job
 
 __all__ = ["LABEL", "VertexClient", "base_url"]
 
@@ -59,6 +61,7 @@ def base_url(deployment: Deployment) -> str:
 class _Reply:
     status: int
     body: Any  # decoded JSON, or None where it was none
+    retry_after: float | None = None  # seconds
 
     @property
     def google(self) -> Mapping[str, Any] | None:
@@ -88,24 +91,26 @@ class VertexClient:
         self._http = http
         self._lock = threading.Lock()
         self._credentials = credentials or GoogleCredentials(deployment.credentials)
+        self._model: str | None = None  # as a job calls it, once that is known
 
     def create_job(self, request: JobRequest) -> Job:
         """Ask for a job. Unknown where it may exist although we were not told so."""
+        deadline = _deadline()
         body = {
             "displayName": request.label,
-            "model": _model(self._deployment.model),
+            "model": self._resolved(deadline),
             "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": [request.source]}},
             "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": request.output}},
             "labels": {LABEL: request.label},
         }
         try:
-            reply = self._send("POST", f"{self._parent}/batchPredictionJobs", _deadline(), json=body)
+            reply = self._send("POST", f"{self._parent}/batchPredictionJobs", deadline, json=body)
         except _Lost as error:
             raise Unknown("vertex: the answer to a create was lost") from error
         if reply.status >= 500 or reply.status == 408:
             raise Unknown(f"vertex: a create was answered {reply.status}")
         self._judge(reply)
-        job = read_job(reply.body) if isinstance(reply.body, dict) else None
+        job = read_job(reply.body, self._deployment.project) if isinstance(reply.body, dict) else None
         if job is None:
             raise Unknown("vertex: the answer to a create was no job")
         return job
@@ -117,7 +122,7 @@ class VertexClient:
             log("jobs_doubled", severity="WARNING", label=label, found=len(found))
             for doubled in found[1:]:
                 self._cancel_quietly(doubled["name"])
-        return read_job(found[0]) if found else None
+        return read_job(found[0], self._deployment.project) if found else None
 
     def get_job(self, name: str) -> Job:
         """The job as it is now."""
@@ -127,7 +132,7 @@ class VertexClient:
         if reply.status == 404:  # a page of some proxy: Vertex itself has not spoken
             raise Transient("vertex: 404 without a word of Vertex")
         self._judge(reply)
-        job = read_job(reply.body) if isinstance(reply.body, dict) else None
+        job = read_job(reply.body, self._deployment.project) if isinstance(reply.body, dict) else None
         if job is None:
             raise Transient("vertex: the answer to a get was no job")
         return job
@@ -141,6 +146,24 @@ class VertexClient:
         if reply.status == 404 and reply.google is not None:
             raise JobMissing(name)
         self._judge(reply)
+
+    def _resolved(self, deadline: float) -> str:
+        """What a job calls the model. A tuned one that was named by its endpoint is asked for there, once."""
+        if self._model is None:
+            model = model_of(self._deployment.model)
+            endpoint = model.endpoint(self._parent) if model is not None else None
+            self._model = self._behind(endpoint, deadline) if endpoint is not None else _path(model, self._deployment)
+        return self._model
+
+    def _behind(self, endpoint: str, deadline: float) -> str:
+        reply = self._ask("GET", endpoint, deadline)
+        if reply.status == 404 and reply.google is not None:
+            raise Refused(_problem("the tuned model's endpoint does not exist"))
+        self._judge(reply)
+        model = deployed_model(reply.body) if isinstance(reply.body, dict) else None
+        if model is None:  # somebody may still deploy it
+            raise Refused(_problem("no model is deployed at the tuned model's endpoint"), settled=False)
+        return model
 
     def _cancel_quietly(self, name: str) -> None:
         try:
@@ -191,10 +214,10 @@ class VertexClient:
                 finally:
                     response.close()
         except _NEVER_SENT as error:
-            raise Transient(f"vertex: no connection: {type(error).__name__}") from error
+            raise Busy(f"vertex: no connection: {type(error).__name__}") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise _Lost(f"no answer: {type(error).__name__}") from error
-        return _Reply(response.status_code, _decoded(body))
+        return _Reply(response.status_code, _decoded(body), _seconds(response.headers.get("retry-after")))
 
     def _client(self) -> httpx.Client:
         with self._lock:
@@ -210,7 +233,9 @@ class VertexClient:
         status = reply.status
         if 200 <= status < 300:
             return
-        if status in {408, 409, 429, 499} or status >= 500 or status < 200:
+        if status == 429:  # also what more jobs at once than a family may have are answered, as Claude's four
+            raise Busy("vertex: no quota", retry_after=reply.retry_after)
+        if status in {408, 409, 499} or status >= 500 or status < 200:
             raise Transient(f"vertex: answered {status}")
         if status == 401:
             self._credentials.forget()
@@ -227,10 +252,28 @@ def _deadline() -> float:
     return time.monotonic() + _CALL
 
 
-def _model(model: str) -> str:
-    """A publisher's model by its bare name; what has slashes all the same is a resource already (a tuned model)."""
-    name = bare(model)
+def _path(model: Model | None, deployment: Deployment) -> str:
+    """A publisher's model by its bare name; what has slashes all the same is a resource already."""
+    if model is not None:
+        return model.path
+    name = bare(deployment.model)
     return name if "/" in name else f"publishers/google/models/{name}"
+
+
+def _problem(why: str) -> BatchError:
+    return BatchError(code="provider_error", message=f"The provider cannot run this: {why}.")
+
+
+def _seconds(said: str | None) -> float | None:
+    """`Retry-After`: a number of seconds, or a date."""
+    if said is None:
+        return None
+    if said.isascii() and said.isdigit():
+        return float(said[:6])
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _checked(name: str) -> str:

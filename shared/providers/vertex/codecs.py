@@ -5,11 +5,12 @@ from typing import Final
 import msgspec
 
 from shared.providers.base import Answer, Codec, Encoded, Entry, Media, ProviderRow, RequestLine
+from shared.providers.vertex.abilities import profile_for
 from shared.providers.vertex.chat_answer import answer_chat
 from shared.providers.vertex.chat_request import read_request
 from shared.providers.vertex.embeddings import answer_embeddings, config_of, inputs_of, wants_base64
 from shared.providers.vertex.keys import element_key, row_key
-from shared.providers.vertex.profile import bare, profile_for
+from shared.providers.vertex.profile import bare
 from shared.providers.vertex.rows import read_row
 
 __all__ = ["chat_codec", "embedding_codec"]

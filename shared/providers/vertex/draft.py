@@ -3,8 +3,8 @@
 from typing import Any
 
 from shared.providers.base import Media
+from shared.providers.vertex.abilities import Profile
 from shared.providers.vertex.importer import Shape
-from shared.providers.vertex.profile import Profile
 
 __all__ = ["Draft"]
 

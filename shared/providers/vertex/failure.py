@@ -4,13 +4,12 @@ import json
 import re
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shared.providers.base import Answer
-from shared.providers.vertex.reply import Row
 from shared.providers.vertex.resource import plain
 
-__all__ = ["day_of", "failure", "failure_of_row"]
+__all__ = ["Stamped", "day_of", "failure", "failure_of_row"]
 
 _STATUS_OF: Final = {  # google/rpc/code.proto, by number and name
     1: (499, "CANCELLED"),
@@ -31,6 +30,18 @@ _STATUS_OF: Final = {  # google/rpc/code.proto, by number and name
     16: (401, "UNAUTHENTICATED"),
 }
 _BY_NAME: Final = {name: status for status, name in _STATUS_OF.values()}
+_BY_TYPE: Final = {  # docs.anthropic.com/en/api/errors
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 403,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "overloaded_error": 503,
+    "timeout_error": 504,
+}
 _WORDS: Final = re.compile("|".join((*_BY_NAME, "Bad Request")))
 _TYPES: Final = {
     401: "authentication_error",
@@ -43,7 +54,14 @@ _SHORT: Final = 1000
 _OBJECT: Final = json.JSONDecoder()
 
 
-def day_of(row: Row) -> str | None:
+class Stamped(Protocol):
+    """What rows of all families say: whether they failed, and when they were made."""
+
+    status: str | None
+    processed_time: str | None
+
+
+def day_of(row: Stamped) -> str | None:
     """The day of the provider's clock on which the row was made."""
     return _day(row.processed_time[:11]) if row.processed_time else None
 
@@ -54,7 +72,7 @@ def _day(time: str) -> str | None:
     return found[0] if found else None
 
 
-def failure_of_row(row: Row, ordinal: int) -> Answer:
+def failure_of_row(row: Stamped, ordinal: int) -> Answer:
     said = (row.status or "").strip()
     if not said:
         return failure(500, "The model gave no answer to this request.", None, row, ordinal)
@@ -65,10 +83,11 @@ def failure_of_row(row: Row, ordinal: int) -> Answer:
     message = inner.get("message")
     if not isinstance(message, str) or not message:
         message = said
-    return failure(_http(inner.get("code"), name), _said(message), name, row, ordinal)
+    status = _BY_TYPE.get(str(inner.get("type"))) or _http(inner.get("code"), name)
+    return failure(status, _said(message), name, row, ordinal)
 
 
-def failure(status: int, message: str, name: str | None, row: Row | None, ordinal: int) -> Answer:
+def failure(status: int, message: str, name: str | None, row: Stamped | None, ordinal: int) -> Answer:
     """An error body as OpenAI's, with an id that is the same each time."""
     code = "rate_limit_exceeded" if status == 429 else name.lower() if name in _BY_NAME else None
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")

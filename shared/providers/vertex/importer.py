@@ -9,15 +9,16 @@ in a row is of our own making. The rules, from `vertex-batch.md` section 2 and B
 
 Free-form numbers are doubles for Gemini, whatever they look like (google.protobuf.Struct). They are written as such, so
 that 1 and 1.5 at one path are of one type for the importer as well; an integer that a double cannot hold is refused.
+Rows that are not Gemini's, or not of our making, keep their numbers as they are: `survey` looks and changes nothing.
 A known limit: the importer may take texts that all look like numbers for numbers.
 """
 
 import re
 from typing import Any, Final
 
-from shared.lines.checks import shown, wrong_value
+from shared.lines.checks import INT64, shown, wrong_value
 
-__all__ = ["MAX_LEVEL", "Shape", "check_level", "check_name", "fit"]
+__all__ = ["MAX_LEVEL", "Shape", "check_level", "check_name", "fit", "pruned", "survey"]
 
 MAX_LEVEL: Final = 15  # "Schema nested too deeply, at least 16 compared to the maximum allowed level of 15"
 
@@ -117,3 +118,56 @@ def _items(kind: str, items: list[Any], param: str, path: str, level: int, shape
     if not all(fitted):
         raise wrong_value(param, "batch prediction takes no empty object in an array.")
     return fitted
+
+
+def pruned(value: dict[str, Any]) -> dict[str, Any]:
+    """The object without what `fit` would leave out, its members that are null or empty; its numbers as they are."""
+    kept = {name: _pruned(member) for name, member in value.items()}
+    return {name: member for name, member in kept.items() if member is not None and member not in ({}, [])}
+
+
+def _pruned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return pruned(value)
+    return [_pruned(item) for item in value] if isinstance(value, list) else value
+
+
+def survey(value: dict[str, Any], param: str, path: str, level: int, shape: Shape) -> None:
+    """Note the types of an object that goes out as it is; LineError at the first thing that would fail its job.
+
+    `param` is where it stands in what the caller wrote, or nothing; `level` is that of the object itself.
+    """
+    check_level(level, param or "(row)")
+    if not value:
+        raise wrong_value(param or "(row)", "batch prediction takes no empty object; leave it out.")
+    for key, member in value.items():
+        here = f"{param}.{shown(key)}" if param else shown(key)
+        check_name(key, here)
+        _survey_member(member, key, here, f"{path}.{key.lower()}" if path else key.lower(), level, shape)
+
+
+def _survey_member(member: Any, key: str, here: str, below: str, level: int, shape: Shape) -> None:  # noqa: PLR0917 - as `fit`
+    if member is None:  # it may stand for what is not there, but never for a list
+        shape.record(f"{below}[]", key, "null", here)
+    elif isinstance(member, dict):
+        shape.record(below, key, "struct", here)
+        survey(member, here, below, level + 1, shape)
+    elif isinstance(member, list):
+        check_level(level + 1, here)
+        if not member:
+            raise wrong_value(here, "batch prediction takes no empty array; leave it out.")
+        for item in member:
+            _sized(item, here)
+        kind = _kind_of_items([0.0 if type(item) is int else item for item in member], here)
+        shape.record(below, key, f"array<{kind}>", here)
+        shape.record(f"{below}[]", key, "array", here)
+        for at, item in enumerate(member if kind == "struct" else ()):
+            survey(item, f"{here}[{at}]", below, level + 2, shape)
+    else:
+        _sized(member, here)
+        shape.record(below, key, "number" if type(member) is int else _kind(member, here), here)
+
+
+def _sized(value: Any, param: str) -> None:
+    if type(value) is int and not -INT64 - 1 <= value <= INT64:
+        raise wrong_value(param, "it is an integer of more than 64 bits.")

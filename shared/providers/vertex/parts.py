@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shared.lines.checks import array, missing, object_, one_of, only, text, unsupported, wrong_value
+from shared.providers.vertex.buckets import check_object
 from shared.providers.vertex.draft import Draft
 
 __all__ = ["parts_of", "texts_of"]
 
 _DATA: Final = re.compile(r"data:([a-z]+/[A-Za-z0-9.+-]+)(?:;[A-Za-z0-9_-]+=[^;,]*)*;base64,", re.ASCII)
 _MIME: Final = re.compile(r"[a-z]+/[A-Za-z0-9.+*-]+")
-_GS: Final = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/[^\x00-\x1f]+")
 _YOUTUBE: Final = re.compile(
     r"https://(?:(?:www\.|m\.)?youtube\.com/(?:watch\?|shorts/)|youtu\.be/)[A-Za-z0-9_=&?%./-]+"
 )
@@ -141,10 +141,7 @@ def _media(url: Any, here: str, param: str, mime: Any, draft: Draft) -> dict[str
             raise wrong_value(here, "a data: URL must look like data:<type>/<subtype>;base64,<data>.")
         return _inline(_registered(head[1]), url[head.end() :], here)
     if url.startswith("gs://"):
-        if not (parsed := _GS.fullmatch(url)):
-            raise wrong_value(here, "it must look like gs://bucket/object.")
-        if not draft.media.allows(parsed[1]):
-            raise wrong_value(here, "requests may not read from this bucket.")
+        check_object(url, here, draft.media)
         return {"fileData": {"mimeType": _mime(mime, url, param), "fileUri": url}}
     if _YOUTUBE.fullmatch(url):
         return {"fileData": {"mimeType": "video/mp4", "fileUri": url}}

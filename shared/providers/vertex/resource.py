@@ -8,9 +8,10 @@ from typing import Any, Final
 from shared.domain.batch import BatchError
 from shared.domain.shard import Job, JobState
 
-__all__ = ["created_at", "is_job_name", "plain", "read_job"]
+__all__ = ["created_at", "deployed_model", "is_job_name", "nameless", "plain", "read_job"]
 
 _NAME: Final = re.compile(r"projects/[^/\s]+/locations/[a-z0-9-]+/batchPredictionJobs/[0-9A-Za-z_-]+")
+_MODEL: Final = re.compile(r"projects/[^/\s@]+/locations/[a-z0-9-]+/models/[0-9A-Za-z_-]+(@[0-9A-Za-z_-]+)?")
 _LONGEST_MESSAGE: Final = 1_000
 _NO_REASON: Final = "The provider gave no reason."
 
@@ -26,7 +27,8 @@ _STATES: Final[Mapping[str, JobState]] = {
 
 # google.rpc.Code: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE. An import that failed (3), a
 # missing object (5), a missing grant (7) or bucket (9) would fail again.
-_RETRYABLE: Final = frozenset({4, 8, 10, 13, 14})
+_EXHAUSTED: Final = 8
+_RETRYABLE: Final = frozenset({4, _EXHAUSTED, 10, 13, 14})
 
 # Clients read these messages: what names our side of the provider is taken out, in this order.
 _PRIVATE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
@@ -47,8 +49,8 @@ def is_job_name(name: object) -> bool:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def read_job(resource: Mapping[str, Any]) -> Job | None:
-    """The job, or None where this is no job resource at all."""
+def read_job(resource: Mapping[str, Any], *private: str) -> Job | None:
+    """The job, or None where this is no job resource at all. `private`: names that its error's message may not hold."""
     name = resource.get("name")
     if not isinstance(name, str) or not is_job_name(name):
         return None
@@ -61,9 +63,22 @@ def read_job(resource: Mapping[str, Any]) -> Job | None:
         completed=_count(stats.get("successfulCount")),
         failed=_count(stats.get("failedCount")),
         output=output if isinstance(output, str) and output.startswith("gs://") else None,
-        error=_error(problem, resource) if state is JobState.FAILED else None,
+        error=_error(problem, resource, *private) if state is JobState.FAILED else None,
         retryable=state is JobState.FAILED and _count(problem.get("code")) in _RETRYABLE,
+        crowded=state is JobState.FAILED and _count(problem.get("code")) == _EXHAUSTED,
     )
+
+
+def deployed_model(endpoint: Mapping[str, Any]) -> str | None:
+    """The tuned model that an endpoint serves, in the version that it serves; None where there is none."""
+    deployed = endpoint.get("deployedModels")
+    first = deployed[0] if isinstance(deployed, list) and deployed else None
+    model = first.get("model") if isinstance(first, dict) else None
+    if not isinstance(model, str) or _MODEL.fullmatch(model) is None:
+        return None
+    version = first.get("modelVersionId") if isinstance(first, dict) else None
+    versioned = f"{model}@{version}"
+    return versioned if version and "@" not in model and _MODEL.fullmatch(versioned) else model
 
 
 def created_at(resource: Mapping[str, Any]) -> int:
@@ -72,22 +87,28 @@ def created_at(resource: Mapping[str, Any]) -> int:
     return 2**63 if moment is None else moment
 
 
+def nameless(text: str) -> str:
+    """The text without what names our side of the provider."""
+    for pattern, instead in _PRIVATE:
+        text = pattern.sub(instead, text)
+    return text
+
+
 def plain(message: object, *private: str) -> str:
     """A provider's message as a client may read it: bounded, one line, no id, name or path of ours or theirs."""
     text = " ".join(message.split()) if isinstance(message, str) else ""
     if len(text) > 4 * _LONGEST_MESSAGE:  # cut between words: of half a name nobody would know that it is one
         text = text[: 4 * _LONGEST_MESSAGE]
         text = text.rpartition(" ")[0] or text
-    for pattern, instead in _PRIVATE:
-        text = pattern.sub(instead, text)
+    text = nameless(text)
     for word in sorted(filter(None, private), key=len, reverse=True):
         text = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", "(a name)", text)
     text = "".join(character for character in text if character.isprintable())
     return text[:_LONGEST_MESSAGE] or _NO_REASON
 
 
-def _error(problem: Mapping[str, Any], resource: Mapping[str, Any]) -> BatchError:
-    return BatchError(code="provider_error", message=plain(problem.get("message"), *_names(resource)))
+def _error(problem: Mapping[str, Any], resource: Mapping[str, Any], *private: str) -> BatchError:
+    return BatchError(code="provider_error", message=plain(problem.get("message"), *_names(resource), *private))
 
 
 def _names(resource: Mapping[str, Any]) -> list[str]:

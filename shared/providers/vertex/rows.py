@@ -9,29 +9,39 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 import msgspec
 
 from shared.providers.base import ProviderRow
+from shared.providers.vertex.claude_reply import ClaudeUsage
 from shared.providers.vertex.keys import parse_key
 from shared.providers.vertex.reply import MOST, Row, UsageMetadata
 
-__all__ = ["patiently", "read_row"]
+__all__ = ["patiently", "read_row", "reader"]
 
-_strictly: Final = msgspec.json.Decoder(Row).decode
 _T = TypeVar("_T")
 
 
+def reader(kind: type[_T]) -> Callable[[bytes], _T | None]:
+    """Reads rows of this type; None where one is no JSON object."""
+    strictly = msgspec.json.Decoder(kind).decode
+
+    def read(raw: bytes) -> _T | None:
+        try:
+            return strictly(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return patiently(raw, kind)
+
+    return read
+
+
+_read: Final = reader(Row)
+
+
 def read_row(raw: bytes) -> ProviderRow | None:
-    """One row; None where it is no JSON or bears no key of ours."""
-    try:
-        row = _strictly(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        rough = patiently(raw)
-        if rough is None:
-            return None
-        row = rough
-    place = parse_key(row.key or row.custom_id)
+    """One row of Gemini's; None where it is no JSON or bears no key of ours."""
+    row = _read(raw)
+    place = None if row is None else parse_key(row.key or row.custom_id)
     return None if place is None else ProviderRow(*place, row)
 
 
-def patiently(raw: bytes) -> Row | None:
+def patiently(raw: bytes, kind: type[_T]) -> _T | None:
     """The row where some of it is not what it should be; what makes no sense counts as missing.
 
     Numbers may be strings, strings numbers, NaN a number, and half a character may have been cut off.
@@ -40,7 +50,7 @@ def patiently(raw: bytes) -> Row | None:
         value = json.loads(raw.decode("utf-8", "replace"), parse_constant=_nothing)
     except (ValueError, RecursionError):
         return None
-    return _struct(Row, value)
+    return _struct(kind, value)
 
 
 def _struct(kind: type[_T], value: Any) -> _T | None:
@@ -105,12 +115,16 @@ def _whole(value: Any) -> int | None:
     return int(number) if number is not None and 0 <= number <= MOST else None
 
 
-def _usage(value: Any) -> UsageMetadata | None:
+def _counts(kind: type[_T]) -> Callable[[Any], _T | None]:
     """All of its counts, or none: where one of them makes no sense, nobody knows what was used."""
-    try:
-        return msgspec.convert(value, UsageMetadata, strict=False)
-    except (msgspec.ValidationError, ValueError):
-        return None
+
+    def counts(value: Any) -> _T | None:
+        try:
+            return msgspec.convert(value, kind, strict=False)
+        except (msgspec.ValidationError, ValueError):
+            return None
+
+    return counts
 
 
 def _bool(value: Any) -> bool | None:
@@ -131,5 +145,6 @@ _LEAVES: Final[dict[Any, Callable[[Any], Any]]] = {
     int: _whole,
     bool: _bool,
     msgspec.Raw: _raw,
-    UsageMetadata: _usage,
+    UsageMetadata: _counts(UsageMetadata),
+    ClaudeUsage: _counts(ClaudeUsage),
 }

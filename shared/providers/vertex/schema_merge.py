@@ -28,7 +28,7 @@ class Document:
         if hops > _MAX_HOPS:
             raise wrong_value(param, "its $ref is recursive, or goes through too many schemas.")
         if schema is True:
-            raise wrong_value(param, "a schema without a type cannot be expressed for Gemini.")
+            raise wrong_value(param, "a schema without a type cannot be expressed in batch prediction.")
         own = object_(schema, param)
         if "$ref" not in own and "allOf" not in own:
             return own
@@ -66,7 +66,7 @@ def _merge(into: dict[str, Any], other: dict[str, Any], param: str) -> None:
         elif name in _BOTH:
             into[name] = _BOTH[name](into[name], value, f"{param}.{name}")
         else:
-            raise wrong_value(f"{param}.{name}", "allOf with two of these cannot be expressed for Gemini.")
+            raise wrong_value(f"{param}.{name}", "allOf with two of these cannot be expressed in batch prediction.")
 
 
 def _types(one: Any, two: Any, param: str) -> list[Any]:
@@ -112,7 +112,7 @@ def _tighter(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any, str], Any
 
 def _closed(one: Any, two: Any, param: str) -> bool:
     if not isinstance(one, bool) or not isinstance(two, bool):
-        raise wrong_value(param, "allOf with two of these cannot be expressed for Gemini.")
+        raise wrong_value(param, "allOf with two of these cannot be expressed in batch prediction.")
     return one and two
 
 

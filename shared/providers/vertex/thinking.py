@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from shared.lines.checks import flag, integer, object_, one_of, only, text, unsupported, wrong_value
+from shared.providers.vertex.abilities import EFFORTS
 from shared.providers.vertex.draft import Draft
-from shared.providers.vertex.profile import EFFORTS
 
 __all__ = ["read_thinking"]
 

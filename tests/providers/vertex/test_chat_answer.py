@@ -13,6 +13,7 @@ from shared.providers.base import Answer, Entry, ProviderRow
 from shared.providers.vertex.chat_answer import answer_chat
 from shared.providers.vertex.codecs import chat_codec
 from shared.providers.vertex.keys import parse_key
+from shared.providers.vertex.reply import Row
 from shared.providers.vertex.rows import patiently
 from tests.providers.vertex.rules import SAMPLES
 
@@ -385,7 +386,7 @@ def test_a_custom_id_will_do_for_a_key() -> None:
 
 @pytest.mark.parametrize("key", RAW)
 def test_the_patient_reading_agrees_with_the_strict_one(key: str) -> None:
-    rough = patiently(RAW[key])
+    rough = patiently(RAW[key], Row)
     entry = Entry(1, "mine", "my-model", {"thoughts": True})
     strict = CODEC.read(RAW[key])
     assert strict is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.providers.vertex.profile import profile_for
+from shared.providers.vertex.abilities import profile_for
 from tests.providers.vertex.rules import SAMPLES, breaches, chat, request, request_of
 
 WEATHER = {

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 from shared.config import Deployment
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState
-from shared.providers.base import JobMissing, Refused, Unknown
+from shared.providers.base import Busy, JobMissing, Refused, Unknown
 from shared.providers.vertex import client as module
 from shared.providers.vertex.client import VertexClient, base_url
 from shared.providers.vertex.credentials import GoogleCredentials
@@ -340,6 +342,94 @@ def test_redirects_are_not_followed(call: str, code: int) -> None:
         CALLS[call](client(answer))
     assert len(seen) == 1
     assert not caught.value.settled
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [({}, None), ({"retry-after": "30"}, 30.0), ({"retry-after": "soon"}, None), ({"retry-after": "-5"}, None)],
+)
+def test_a_create_without_quota_is_busy(said: dict[str, str], seconds: float | None) -> None:
+    """So is one more batch than a project may have at once, as the four of Claude."""
+    problem = {"error": {"code": 429, "message": "Quota exceeded.", "status": "RESOURCE_EXHAUSTED"}}
+    with pytest.raises(Busy) as caught:
+        client(httpx.Response(429, json=problem, headers=said)).create_job(REQUEST)
+    assert caught.value.retry_after == seconds
+
+
+def test_a_date_says_how_long_to_wait() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    with pytest.raises(Busy) as caught:
+        client(httpx.Response(429, headers={"retry-after": later})).create_job(REQUEST)
+    assert caught.value.retry_after is not None
+    assert 50 < caught.value.retry_after <= 60
+
+
+@EVERY_CALL
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ConnectTimeout("silent")])
+def test_where_nobody_answers_it_is_busy(call: str, error: Exception) -> None:
+    with pytest.raises(Busy):
+        CALLS[call](client(error))
+
+
+TUNED = "projects/123456789012/locations/us-central1/models/77"
+
+
+@pytest.mark.parametrize("model", ["42", "gemini/42", "projects/my-project/locations/us-central1/endpoints/42"])
+@pytest.mark.parametrize(
+    ("deployed", "expected"),
+    [
+        ({"model": TUNED}, TUNED),
+        ({"model": TUNED, "modelVersionId": "2"}, f"{TUNED}@2"),
+        ({"model": f"{TUNED}@1", "modelVersionId": "2"}, f"{TUNED}@1"),
+        ({"model": TUNED, "modelVersionId": "../2"}, TUNED),
+    ],
+)
+def test_a_tuned_model_is_found_behind_its_endpoint_once(model: str, deployed: dict[str, str], expected: str) -> None:
+    calls: list[str] = []
+    created: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(f"{request.method} {request.url.path}")
+        if request.method == "GET":
+            return httpx.Response(200, json={"name": "e", "deployedModels": [deployed]})
+        created.append(json.loads(request.content)["model"])
+        return httpx.Response(200, json=resource())
+
+    vertex = client(answer, model=model)
+    vertex.create_job(REQUEST)
+    vertex.create_job(REQUEST)
+
+    assert created == [expected, expected]
+    assert [call for call in calls if call.startswith("GET")] == [
+        "GET /v1/projects/my-project/locations/us-central1/endpoints/42"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "settled"),
+    [
+        (google(404, "Endpoint projects/my-project/locations/x/endpoints/42 not found."), True),
+        (httpx.Response(200, json={"name": "e"}), False),
+        (httpx.Response(200, json={"deployedModels": [{"model": "publishers/google/models/x"}]}), False),
+        (httpx.Response(200, json={"deployedModels": [7]}), False),
+        (google(403), False),
+    ],
+)
+def test_an_endpoint_without_a_model_says_so(reply: httpx.Response, settled: bool) -> None:
+    with pytest.raises(Refused) as caught:
+        client(reply, model="42").create_job(REQUEST)
+    assert caught.value.settled is settled
+    assert not any(name in caught.value.error.message for name in (*PRIVATE, "42"))
+
+
+@pytest.mark.parametrize(
+    "reply", [google(500), httpx.Response(404, text="<html>"), httpx.ReadTimeout("slow"), google(429)]
+)
+def test_an_endpoint_that_does_not_answer_leaves_no_job(reply: httpx.Response | Exception) -> None:
+    with pytest.raises((Transient, Refused)) as caught:
+        client(reply, model="42").create_job(REQUEST)
+    assert not isinstance(caught.value, Unknown)
+    assert not isinstance(caught.value, Refused) or not caught.value.settled
 
 
 @EVERY_CALL

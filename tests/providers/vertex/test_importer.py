@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.lines.errors import LineError
+from shared.providers.vertex.importer import Shape, survey
 from tests.providers.vertex.rules import breaches, chat
 
 NAMES = st.sampled_from(
@@ -124,6 +125,45 @@ SOUP = st.recursive(
 @given(st.lists(SOUP | st.dictionaries(KEYS, SOUP, max_size=4), max_size=3))
 def test_any_messages(messages: list[Any]) -> None:
     check({"messages": messages})
+
+
+@pytest.mark.parametrize(
+    ("row", "param"),
+    [
+        ({"a": {}}, "a"),
+        ({"a": []}, "a"),
+        ({"a": {"b": [[1]]}}, "a.b"),
+        ({"a": [1, "b"]}, "a"),
+        ({"a": [1, None]}, "a"),
+        ({"a": 1, "A": 1}, "A"),
+        ({"a b": 1}, "a?b"),
+        ({"a": [{"b": 1}, {"b": "c"}]}, "a[1].b"),
+        ({"a": [{"b": None}, {"b": [1]}]}, "a[1].b"),
+        (json.loads('{"a":' * 15 + "[1]" + "}" * 15), ".".join("a" * 15)),
+        ({"a": 2**63}, "a"),
+        ({"a": [2**63]}, "a"),
+    ],
+)
+def test_a_row_that_goes_out_as_it_is_may_not_fail_its_job(row: dict[str, Any], param: str) -> None:
+    with pytest.raises(LineError) as caught:
+        survey(row, "", "", 1, Shape())
+    assert caught.value.param == param
+
+
+def test_a_survey_notes_the_type_of_each_path_and_changes_nothing() -> None:
+    row = {"a": [1, 2.5], "b": {"C": None}, "d": [{"e": True}]}
+    before, shape = json.dumps(row), Shape()
+    survey(row, "", "", 1, shape)
+    assert json.dumps(row) == before
+    assert shape == {
+        "a": "a:array<number>",
+        "a[]": "a:array",
+        "b": "b:struct",
+        "b.c[]": "C:null",
+        "d": "d:array<struct>",
+        "d[]": "d:array",
+        "d.e": "e:bool",
+    }
 
 
 @pytest.mark.parametrize(
