@@ -4,6 +4,7 @@ A deployment that may have 64 lines in flight has two slots of 32. A worker hold
 goes on from shard to shard; who finds no slot leaves its shard to those who have one.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 from uuid import uuid4
@@ -76,7 +77,7 @@ def take_seat(app: App, deployment: str, parallel: int) -> Seat | int | None:
     return closed or None
 
 
-def _taking(app: App, id: str, worker: str):  # type: ignore[no-untyped-def]  # noqa: ANN202  # a transaction's body
+def _taking(app: App, id: str, worker: str) -> Callable[[Transaction], Slot | int]:
     def body(tx: Transaction) -> Slot | int:
         """The slot, taken; or until when its circuit is open, 0 where somebody has it."""
         now = app.now()
