@@ -82,6 +82,7 @@ module "function" {
   settings         = var.functions[each.key]
   source_object    = { bucket = google_storage_bucket_object.source.bucket, name = google_storage_bucket_object.source.name }
   target           = each.key
+  vpc_connector    = contains(local.runners, each.key) ? var.vpc_connector : ""
 
   # A function that starts before it may read its configuration fails, and the apply with it.
   depends_on = [

@@ -159,6 +159,11 @@ variable "functions" {
   }
 
   validation {
+    condition     = var.functions.work.timeout >= 480 && var.functions.dead_letter.timeout >= 480
+    error_message = "work and dead_letter need 480 seconds: lines that are run one by one are run for 450, and then handed on."
+  }
+
+  validation {
     condition     = var.functions.api.timeout >= 60 && var.functions.api.timeout <= 3600
     error_message = "api has 60 to 3600 seconds."
   }
@@ -420,5 +425,17 @@ variable "vertex_projects" {
   validation {
     condition     = alltrue([for id, number in var.vertex_projects : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", id)) && can(regex("^[0-9]{6,20}$", number))])
     error_message = "vertex_projects maps ids of projects to their numbers."
+  }
+}
+
+variable "vpc_connector" {
+  description = "A Serverless VPC Access connector, for a vLLM server of one's own network: projects/P/locations/L/connectors/C. Only functions that call providers use it."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/connectors/[a-z0-9-]+)?$", var.vpc_connector))
+    error_message = "vpc_connector is projects/P/locations/L/connectors/C."
   }
 }

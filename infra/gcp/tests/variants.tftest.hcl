@@ -214,3 +214,21 @@ run "quiet" {
     error_message = "What is counted can still be looked at."
   }
 }
+
+run "private_server" {
+  command = plan
+
+  variables {
+    vpc_connector = "projects/offpeak-test/locations/europe-west4/connectors/inside"
+  }
+
+  assert {
+    condition     = module.function["work"].vpc_connector == var.vpc_connector && module.function["dead_letter"].vpc_connector == var.vpc_connector
+    error_message = "Who calls providers reaches a server of one's own network."
+  }
+
+  assert {
+    condition     = module.function["api"].vpc_connector == "" && module.function["predictions"].vpc_connector == ""
+    error_message = "Nobody else gets into it."
+  }
+}

@@ -131,8 +131,6 @@ class VllmStandIn:
             return 401, {"error": "Unauthorized"}
         if method == "POST" and path.startswith("/v1"):
             self.asked += 1
-            if self.refuse:
-                return self.refuse, {"error": {"message": _BUSY, "type": "ServiceError", "code": self.refuse}}
             try:
                 return 200, await self._run(path, headers.get("x-request-id", ""), raw)
             except _Refusal as refusal:
@@ -169,6 +167,8 @@ class VllmStandIn:
         return "".join(f"vllm:{name}{label} {float(value)}\n" for name, value in values.items())
 
     async def _run(self, path: str, name: str, raw: bytes) -> Any:
+        if self.refuse:
+            raise _Refusal(self.refuse, _BUSY, "Service Unavailable")
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError):
@@ -200,7 +200,7 @@ class VllmStandIn:
 
     async def _generate(self, text: str, tokens: int) -> None:
         """Wait for a seat, and then as long as an answer takes. A caller who hangs up cancels it."""
-        while self.room == 0:
+        while self.room == 0:  # noqa: ASYNC110  # it is turned from another thread
             await asyncio.sleep(_LOOK)
         if self.room is not None:
             self.room -= 1

@@ -36,6 +36,8 @@ resource "google_cloudfunctions2_function" "this" {
     max_instance_request_concurrency = var.settings.concurrency
     min_instance_count               = var.settings.min_instances
     timeout_seconds                  = var.settings.timeout
+    vpc_connector                    = var.vpc_connector == "" ? null : var.vpc_connector
+    vpc_connector_egress_settings    = var.vpc_connector == "" ? null : "PRIVATE_RANGES_ONLY" # Google's own APIs as ever
 
     environment_variables = merge(var.environment, {
       LOG_EXECUTION_ID = "true"

@@ -9,3 +9,8 @@ output "uri" {
 
   depends_on = [google_cloud_run_v2_service_iam_binding.invokers] # nobody should deliver before that is allowed
 }
+
+output "vpc_connector" {
+  description = "How it reaches private addresses; empty where it does not."
+  value       = var.vpc_connector
+}

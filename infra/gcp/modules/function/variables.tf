@@ -109,3 +109,10 @@ variable "target" {
   type        = string
   nullable    = false
 }
+
+variable "vpc_connector" {
+  description = "The Serverless VPC Access connector by which it reaches private addresses: projects/P/locations/L/connectors/C; empty: none."
+  type        = string
+  default     = ""
+  nullable    = false
+}
