@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -311,9 +312,7 @@ def _deployment(
         provider=provider,
         model=model,
         base_model=info.base_model,
-        price_name=model
-        if provider == "vertex_ai"
-        else f"{provider}/{(info.base_model or model).removeprefix(f'{provider}/')}",
+        price_name=_price_name(provider, info.base_model or model, base),
         project=params.vertex_project or "",
         location=params.vertex_location or "",
         credentials=json.dumps(credentials) if isinstance(credentials, dict) else credentials,
@@ -336,6 +335,18 @@ def _deployment(
         most_tokens=info.batch_limits.enqueued_tokens,
         info=info.model_dump(exclude={"batches", "batch_limits", "media_hosts"}, exclude_none=True),
     )
+
+
+def _price_name(provider: str, model: str, base: str | None) -> str:
+    """What the book calls it. OpenAI's prices are those of OpenAI's own hosts: another server's model has a name of its
+    own, `host/model`.
+    """
+    if provider == "vertex_ai":
+        return model
+    host = (urlsplit(base).hostname or "") if base else "api.openai.com"
+    if provider == "openai" and not re.fullmatch(r"([a-z]{2}\.)?api\.openai\.com", host):
+        return f"{host}/{model}"
+    return f"{provider}/{model.removeprefix(f'{provider}/')}"
 
 
 def _distinct(deployment: Deployment, before: list[Deployment]) -> Deployment:

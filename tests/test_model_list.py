@@ -172,6 +172,19 @@ def test_two_servers_of_one_model_may_have_two_prices() -> None:
     assert len({price.model for price in config.prices}) == 2
 
 
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("https://api.openai.com/v1", "openai/gpt-4o"),
+        ("https://eu.api.openai.com/v1", "openai/gpt-4o"),
+        ("https://gateway.example.com/v1", "gateway.example.com/gpt-4o"),
+        ("https://notapi.openai.com.example.com/v1", "notapi.openai.com.example.com/gpt-4o"),
+    ],
+)
+def test_openai_s_prices_are_those_of_openai_s_hosts(base: str, name: str) -> None:
+    assert read(entry("openai/gpt-4o", api_base=base, api_key="sk-x")).deployments[0].price_name == name
+
+
 def test_a_private_server_is_reached_without_a_word_and_other_keys_are_not_sent_there() -> None:
     assert read(entry("hosted_vllm/llama", api_base="http://10.0.0.7:8000", api_key="k")).deployments
     with pytest.raises(ConfigError, match="private_hosts"):

@@ -10,8 +10,8 @@ class Tokens(NamedTuple):
     """What one answer used. The kinds never overlap: their sum is everything.
 
     `text`, `audio`, `image`, `video` are fresh prompt tokens (documents count as text); `cached_text` and
-    `cached_audio` came from a cache; `tool` were fed back by a tool; `output` and `image_output` were written as the
-    answer and `thinking` on the way to it.
+    `cached_audio` came from a cache; `cache_write` are fresh, too, and were put into one, which has a price of its own;
+    `tool` were fed back by a tool; `output` and `image_output` were written as the answer and `thinking` on the way.
     """
 
     text: int = 0
@@ -24,11 +24,13 @@ class Tokens(NamedTuple):
     output: int = 0
     image_output: int = 0
     thinking: int = 0
+    cache_write: int = 0
 
     @property
     def prompt(self) -> int:
         """Everything on the way in: what the long-context threshold is compared with."""
-        return self.text + self.audio + self.image + self.video + self.cached_text + self.cached_audio
+        fresh = self.text + self.audio + self.image + self.video + self.cache_write
+        return fresh + self.cached_text + self.cached_audio
 
     @property
     def cached(self) -> int:

@@ -48,8 +48,8 @@ class Meter:
         """Count one line that was answered on `day` (`2026-11-20`): was it priced?"""
         if day != self._day:
             self._turn_to(day)
-        text, audio, image, video, cached_text, cached_audio, tool, output, image_output, thinking = tokens
-        prompt = text + audio + image + video + cached_text + cached_audio
+        text, audio, image, video, cached_text, cached_audio, tool, output, image_output, thinking, written = tokens
+        prompt = text + audio + image + video + cached_text + cached_audio + written
         register = self._long if prompt > self._above else self._near
         for kind in register.unknown:
             if tokens[kind]:
@@ -64,6 +64,7 @@ class Meter:
             sums[3] += video
             sums[4] += cached_text
             sums[5] += cached_audio
+            sums[10] += written
         if tool:
             sums[6] += tool
         sums[7] += output

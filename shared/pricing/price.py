@@ -8,7 +8,7 @@ from shared.domain.usage import Tokens
 
 __all__ = ["ATTO_PER_NANO", "NAMES", "Rate", "atto", "price", "rate_of"]
 
-NAMES: Final = ("input", "cached", "audio", "cached_audio", "image", "video", "output", "image_output")
+NAMES: Final = ("input", "cached", "audio", "cached_audio", "image", "video", "output", "image_output", "cache_write")
 ATTO_PER_NANO: Final = 10**9
 
 _MILLION: Final = 10**6
@@ -30,6 +30,7 @@ class Rate(NamedTuple):
     output: Decimal | None
     image_output: Decimal | None
     thinking: Decimal | None
+    cache_write: Decimal | None
 
 
 def price(tokens: Tokens, rate: Rate | None) -> Decimal | None:
@@ -69,6 +70,7 @@ def rate_of(usd_per_million: Mapping[str, Decimal], uplift: Decimal) -> Rate:
         output=output,
         image_output=listed.get("image_output"),
         thinking=output,
+        cache_write=listed.get("cache_write"),
     )
 
 

@@ -26,6 +26,8 @@ MODELS: Final = [
     "gemini-embedding-2",  # no output
     "gemini-2.5-flash-image",  # draws
     "claude-haiku-5-5",
+    "openai/gpt-5.5",  # a long tier elsewhere
+    "azure/gpt-4.1",  # cached tokens without a price
     "gemini-9-xenon",  # nobody knows it
 ]
 

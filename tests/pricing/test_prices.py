@@ -176,14 +176,15 @@ def test_what_is_not_listed_costs_what_it_is_a_part_of() -> None:
         output=None,
         image_output=None,
         thinking=None,
+        cache_write=None,
     )
-    assert rate_of({}, Decimal(1)) == Rate(*[None] * 10)
+    assert rate_of({}, Decimal(1)) == Rate(*[None] * 11)
 
 
 def test_what_is_listed_counts() -> None:
     """Each name reaches its own kinds and no other."""
     listed = {name: Decimal(number) for number, name in enumerate(NAMES, start=1)}
-    assert rate_of(listed, Decimal(1)) == tuple(map(Decimal, (1, 3, 5, 6, 2, 4, 1, 7, 8, 7)))
+    assert rate_of(listed, Decimal(1)) == tuple(map(Decimal, (1, 3, 5, 6, 2, 4, 1, 7, 8, 7, 9)))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ WHERE_ELSE: Final = {
     "output": ["output"],
     "image_output": ["image_output"],
     "thinking": ["output"],
+    "cache_write": ["cache_write"],
 }
 
 
@@ -38,7 +39,7 @@ def second_opinion(model: str, location: str, day: str, tokens: Tokens) -> Fract
     if entry is None:
         return None
     prices, tier = entry["usd_per_million"], entry.get("long_context")
-    prompt = sum(tokens[:6])
+    prompt = sum(tokens[:6]) + tokens.cache_write
     if tier and prompt > tier["above"]:
         prices = tier["usd_per_million"]
     if prices is None:
@@ -57,7 +58,7 @@ def second_opinion(model: str, location: str, day: str, tokens: Tokens) -> Fract
 models = st.sampled_from([entry["model"] for entry in ENTRIES] + ["gemini-9-xenon"])
 suffixes = st.sampled_from(["", "", "@default", "@20250929", "-001"])
 days = st.sampled_from(["2026-06-01", "2026-11-30", "2026-12-01", "2026-12-31", "2027-01-01", "2030-02-28"])
-thresholds = st.sampled_from([99_999, 100_000, 100_001, 199_999, 200_000, 200_001])
+thresholds = st.sampled_from([99_999, 100_000, 100_001, 199_999, 200_000, 200_001, 272_000, 272_001])
 counts = st.one_of(st.just(0), st.just(0), st.just(0), st.integers(1, 10_000), thresholds, st.integers(0, 10**9))
 
 

@@ -67,7 +67,7 @@ def test_a_price_that_nobody_knows_is_flagged_and_never_zero(tmp_path: Path) -> 
     with running() as standin:
         world = World(tmp_path, openai=standin.base)
         standin.takes = 0
-        batch = world.start(lines_of(2))
+        batch = world.start([chat(f"line-{n}", model="odd-mini") for n in range(2)])
         world.settle(batch.id)
     cost = world.batch(batch.id).cost
     assert (cost.total, cost.priced_lines, cost.unpriced_lines) == (None, 0, 2)

@@ -34,7 +34,7 @@ from tests.steps.upstream import Upstream
 __all__ = ["CHAT", "EMBED", "World", "chat", "embed"]
 
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
-OPENAI = (("mini", "gpt-4o-mini"), ("vectors", "text-embedding-3-small"))
+OPENAI = (("mini", "gpt-4o-mini"), ("vectors", "text-embedding-3-small"), ("odd-mini", "gpt-unpriced-9"))
 
 
 def chat(custom_id: str, text: str | None = None, model: str = "flash", **body: Any) -> dict[str, Any]:

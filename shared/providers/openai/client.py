@@ -8,6 +8,7 @@ in vain costs nothing, and expires by itself.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
@@ -49,6 +50,8 @@ class OpenAIClient:
     """base.Client for one deployment, and the way to what its jobs leave there. Thread-safe."""
 
     def __init__(self, deployment: Deployment, dialect: Dialect, *, http: httpx.Client | None = None) -> None:
+        if deployment.api_key:  # some repeat the key that they refuse
+            dialect = replace(dialect, private=(deployment.api_key, *dialect.private))
         self._deployment, self._dialect = deployment, dialect
         self._http = Http(dialect, http)
         self._uploads: dict[str, str] = {}  # label to file, so that a create that has to wait sends its rows once

@@ -43,10 +43,16 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:  # noqa: AR
         fetch=client.fetch,
         tidy=client.tidy,
         price_model=deployment.price_name or f"openai/{model}",
-        location="global",
+        location=_location(deployment),
     )
 
 
 def copied_results(_: Job, names: Iterable[str]) -> list[str]:
     """What `fetch` has copied: the output file, and then the error file."""
     return sorted(name for name in names if _RESULTS.fullmatch(name))
+
+
+def _location(deployment: Deployment) -> str:
+    """Where the host says that data stay, which has its price: `eu` of eu.api.openai.com."""
+    found = re.match(r"https://([a-z]{2})\.api\.openai\.com(?:[:/]|$)", deployment.api_base or "")
+    return found[1] if found else "global"

@@ -22,14 +22,20 @@ def tokens_of(usage: object) -> Tokens | None:
     inside, outside = _details(usage, given), _details(usage, written)
     cached, audio = _count(inside, "cached_tokens", missing=0), _count(inside, "audio_tokens", missing=0)
     thinking, spoken = _count(outside, "reasoning_tokens", missing=0), _count(outside, "audio_tokens", missing=0)
-    if prompt is None or output is None or cached is None or audio is None or thinking is None:
+    kept = _count(inside, "cache_write_tokens", missing=0)
+    if prompt is None or output is None or cached is None or audio is None or thinking is None or kept is None:
         return None
-    if spoken != 0 or cached + audio > prompt or thinking > output:  # no kind of ours is audio that was written
+    if spoken != 0 or cached + audio + kept > prompt or thinking > output:  # no kind of ours is audio that was written
         return None
     if usage.get(written) is None and usage.get("total_tokens") != prompt:  # only embeddings write nothing
         return None
     return Tokens(
-        text=prompt - cached - audio, audio=audio, cached_text=cached, output=output - thinking, thinking=thinking
+        text=prompt - cached - audio - kept,
+        audio=audio,
+        cached_text=cached,
+        output=output - thinking,
+        thinking=thinking,
+        cache_write=kept,
     )
 
 

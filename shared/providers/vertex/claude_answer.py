@@ -103,9 +103,12 @@ def _usage(usage: ClaudeUsage | None) -> dict[str, Any] | None:
 
 
 def _tokens(usage: ClaudeUsage | None) -> Tokens | None:
-    """None where they are not said; and where some were written to a cache, which has a price of its own and no kind
-    here: our rows never ask for that, a caller's own may.
-    """
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None or usage.cache_creation_input_tokens:
+    """None where they are not said. Our rows never ask for a cache to be written; a caller's own may."""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    return Tokens(text=usage.input_tokens, cached_text=usage.cache_read_input_tokens or 0, output=usage.output_tokens)
+    return Tokens(
+        text=usage.input_tokens,
+        cached_text=usage.cache_read_input_tokens or 0,
+        output=usage.output_tokens,
+        cache_write=usage.cache_creation_input_tokens or 0,
+    )

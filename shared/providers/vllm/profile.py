@@ -117,13 +117,13 @@ def media_hosts(deployment: Deployment) -> frozenset[str]:
 
 
 def private_names(deployment: Deployment) -> tuple[str, ...]:
-    """What no message to a client may name: where the server is, and what it calls a model that has another name here.
-
-    Many serve a model under its path.
+    """What no message to a client may name: our key, where the server is, and what it calls a model that has another
+    name here. Many serve a model under its path.
     """
     host = urlsplit(base_url(deployment)).hostname
     named = deployment.model not in {deployment.group, deployment.group.rpartition("/")[2]}
-    return (*([host] if host else []), *([deployment.model] if named else []))
+    said = (deployment.api_key, host, deployment.model if named else None)
+    return tuple(name for name in said if name)
 
 
 def refuse(deployment: Deployment) -> str | None:

@@ -121,14 +121,14 @@ def test_thoughts_are_shown_to_those_who_asked() -> None:
     assert (shown["reasoning_content"], shown["content"]) == ("Hm.", "A")
 
 
-def test_tokens_from_a_cache_have_their_price_and_those_that_fill_it_none() -> None:
+def test_tokens_from_a_cache_and_those_that_fill_it_are_kinds_of_their_own() -> None:
     usage = {"input_tokens": 10, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 0, "output_tokens": 5}
     given = answer(row(content=[text("a")], usage=usage))
     assert given.tokens == Tokens(text=10, cached_text=90, output=5)
     assert given.body["usage"]["prompt_tokens"] == 100
     assert given.body["usage"]["prompt_tokens_details"]["cached_tokens"] == 90
     given = answer(row(content=[text("a")], usage={**usage, "cache_creation_input_tokens": 7}))
-    assert given.tokens is None
+    assert given.tokens == Tokens(text=10, cached_text=90, output=5, cache_write=7)
     assert given.body["usage"]["total_tokens"] == 112
 
 
