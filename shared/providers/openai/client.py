@@ -69,7 +69,10 @@ class OpenAIClient:
             raise Unknown(f"{self._dialect.name}: the answer to a create was lost") from error
         if reply.status >= 500 or reply.status == 408:
             raise Unknown(f"{self._dialect.name}: a create was answered {reply.status}")
-        _keep(self._uploads, request.label, file if _later(reply) else None)
+        expires = self._dialect.input_life is not None
+        _keep(self._uploads, request.label, file if _later(reply) and expires else None)
+        if not (reply.good or expires):  # should these lines go elsewhere, nobody would ever delete it
+            self._delete_quietly(file)
         self._judge(reply)
         self._tell_headroom(reply)
         job = read_job(reply.body, self._dialect.private) if isinstance(reply.body, dict) else None
@@ -226,6 +229,12 @@ class OpenAIClient:
             self.cancel_job(name)
         except (Refused, JobMissing, Transient) as error:
             log("doubled_job_not_cancelled", severity="WARNING", why=type(error).__name__)
+
+    def _delete_quietly(self, file: str) -> None:
+        try:
+            self._ask("DELETE", f"files/{file}")
+        except (Refused, Transient) as error:
+            log("file_not_deleted", severity="WARNING", deployment=self._deployment.id, why=type(error).__name__)
 
     def _labelled(self, label: str, since: int) -> Iterator[dict[str, Any]]:
         """All batches of this label that are not too old to be its job."""
