@@ -67,7 +67,7 @@ resource "google_firestore_index" "this" {
 
 # A document is the record as one text, which nobody searches. Without this, each write would pay for an index of it.
 resource "google_firestore_field" "record" {
-  for_each = toset(["Batch", "Cooldown", "Created", "File", "Garbage", "LedgerEntry", "Outbox", "Part", "Shard", "Slot", "Upload"])
+  for_each = toset(["Batch", "Cooldown", "Created", "File", "Garbage", "Headroom", "LedgerEntry", "Outbox", "Part", "Shard", "Slot", "Upload"])
 
   database   = google_firestore_database.this.name
   collection = each.key

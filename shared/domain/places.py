@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from shared.domain.lease import Lease
 
-__all__ = ["Cooldown", "Slot"]
+__all__ = ["Cooldown", "Headroom", "Slot", "place_of"]
+
+
+def place_of(deployment: str) -> str:
+    """The place behind a deployment's id: all the models that a pattern stands for are at one."""
+    return deployment.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +19,14 @@ class Cooldown:
     id: str  # derived from the deployment's
     until: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """How many tokens may wait or run at a deployment at once, as its provider said the last time."""
+
+    id: str  # derived from the deployment's
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,7 @@ class Job:
     files: tuple[str, ...] = ()  # where the provider keeps them instead: its own names for them
     error: BatchError | None = None
     retryable: bool = False  # of a failure: the same job may well succeed if it is run again
+    room: int | None = None  # tokens that may be enqueued there at once, where the provider says so
     crowded: bool = False  # of such a failure: there was no room for it yet, however often we ask
 
 
@@ -99,11 +100,16 @@ class Shard:
     lines: int
     rows: int  # provider rows: more than lines where one line became several
     created_at: int
+    since: tuple[int, int] | None = (
+        None  # number and byte offset of a line of the input, its first one or one before it
+    )
     status: ShardStatus = ShardStatus.WAITING
     executes: bool = False  # its lines are run one by one, and there is no job at the provider
     tokens: int = 0  # about so many are in its lines: what a deployment's headroom is measured with
     refused_by: tuple[str, ...] = ()  # deployments that will not have it, however often they are asked
     busy_at: tuple[str, ...] = ()  # deployments that had no room or were not there, since all were asked the last time
+    line_tries: tuple[tuple[str, int, int], ...] = ()  # of lines run one by one: key, next try, outages that it was in
+    lost_at: int | None = None  # when the answer to a create was lost, so that there may be a job that we cannot see
     reruns: int = 0  # how many shards before it left these lines unanswered
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt

@@ -17,7 +17,7 @@ from shared.providers.base import JobMissing, Refused
 from shared.steps.cancel import overdue
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.move import patience
+from shared.steps.move import patience, places, room_after
 from shared.steps.submit import end
 from shared.steps.tidy import tidy
 
@@ -98,15 +98,11 @@ def _look_again(app: App, seen: Shard, job: Job) -> None:
 
 
 def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
-    others = len(app.config.deployments_of(seen.group)) - len({*seen.refused_by, *seen.busy_at, seen.deployment}) > 0
-    again = (
-        job.state is JobState.FAILED
-        and (job.retryable or others)
-        and batch.ending is None
-        and not batch.terminal
-        and (job.crowded or seen.attempt < (_MOST_PLACES if others else _MOST_ATTEMPTS))
-        and not _left_rows(app, seen, job)
-    )
+    failed = job.state is JobState.FAILED and batch.ending is None and not batch.terminal
+    failed = failed and not _left_rows(app, seen, job)
+    others = failed and bool(places(app, batch, seen) - {*seen.refused_by, *seen.busy_at, seen.deployment})
+    most = _MOST_PLACES if others else _MOST_ATTEMPTS
+    again = failed and (job.retryable or others) and (job.crowded or seen.attempt < most)
 
     def body(turn: Turn) -> Shard | None:
         shard = _unchanged(turn, seen)
@@ -124,9 +120,10 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
                     troubles=0,
                     gone=0,
                     empty_since=None,
+                    lost_at=None,
                     job=None,
                     busy_at=(*shard.busy_at, here) if others and here not in shard.busy_at else shard.busy_at,
-                    due_at=turn.now + (_room_after(seen.attempt) if later else LOOK_AGAIN),
+                    due_at=turn.now + (room_after(seen.attempt) if later else LOOK_AGAIN),
                 )
             )
             if not later:
@@ -140,11 +137,6 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
         log("job_ended", **seen.log_context(), state=str(job.state), error=error, again=again)
         if again:
             tidy(app, seen, job)
-
-
-def _room_after(attempts: int) -> int:
-    """How long to leave a crowded provider alone: 1 min, 2, 4 … up to half an hour."""
-    return min(30, 1 << min(attempts - 1, 5)) * MINUTE
 
 
 def _left_rows(app: App, shard: Shard, job: Job) -> bool:

@@ -8,7 +8,7 @@ presumed dead is in nobody's way.
 import re
 import threading
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,7 +19,10 @@ from shared.domain.shard import Shard
 from shared.lines.read import chunks_of, lines_of
 from shared.storage.ports import ABSENT, Objects
 
-__all__ = ["Checkpoint", "Line", "given_up"]
+if TYPE_CHECKING:
+    from shared.providers.base import Outcome
+
+__all__ = ["Checkpoint", "Line", "given_up", "parts_of"]
 
 _LONGEST_ROW: Final = 64 * 2**20
 _KEY: Final = re.compile(r"r-([0-9]{6,12})")
@@ -41,11 +44,11 @@ _encode: Final = msgspec.json.Encoder().encode
 class Line:
     """One line that has to be run."""
 
-    __slots__ = ("attempt", "key", "row", "work")
+    __slots__ = ("attempt", "key", "outages", "row", "work")
 
     def __init__(self, work: "Checkpoint", key: str, row: bytes) -> None:
         self.work, self.key, self.row = work, key, row
-        self.attempt = 1  # the number of the next call that counts
+        self.attempt, self.outages = work.tries.get(key, (1, 0))  # the next call that counts; times it saw the end
 
 
 class Checkpoint:
@@ -57,14 +60,15 @@ class Checkpoint:
         self._prefix = layout.executed_prefix(app.data_bucket, shard.batch, shard.number, shard.attempt)
         self._epoch = shard.epoch
         self._written = 0
-        self._rows: list[bytes] = []
+        self._rows: list[tuple[bytes, bool]] = []
+        self.tries = {key: (attempt, outages) for key, attempt, outages in shard.line_tries}
+        self.refusal: Outcome | None = None  # no line of this shard will ever run here
         self._lock = threading.Lock()  # rows come in the event loop, and are written in a thread
         self._done: set[str] = set()
         self.completed = self.failed = self.calls = 0
-        self.parts: list[str] = []
-        for stat in app.objects.list(self._prefix):
-            self.parts.append(stat.name)
-            for raw in _lines(app.objects, stat.name):
+        self.parts = parts_of(app, shard)
+        for name in self.parts:
+            for raw in _lines(app.objects, name):
                 self._resume(raw)
         self.resumed = len(self._done)
         self.left = [line for line in self._source(app.objects, shard.source) if line.key not in self._done]
@@ -89,10 +93,22 @@ class Checkpoint:
         if line.key in self._done:
             return
         with self._lock:
-            self._rows.append(row)
+            self._rows.append((row, good))
         self._done.add(line.key)
-        self.completed += good
-        self.failed += not good
+        self.tries.pop(line.key, None)
+
+    def done(self, line: Line) -> bool:
+        """Whether a line has its row."""
+        return line.key in self._done
+
+    def note(self, line: Line) -> None:
+        """Remember how often a line was tried, also for a worker after us."""
+        if line.key not in self._done:
+            self.tries[line.key] = line.attempt, line.outages
+
+    def line_tries(self) -> tuple[tuple[str, int, int], ...]:
+        """What has to be stored of that."""
+        return tuple((key, *tried) for key, tried in sorted(self.tries.items()))
 
     def flush(self) -> None:
         """Write what is held as the next part."""
@@ -102,13 +118,16 @@ class Checkpoint:
             return
         name = f"{self._prefix}part-e{self._epoch:05d}-{self._written + 1:05d}.jsonl"
         try:
-            self._objects.write(name, rows, if_generation=ABSENT)
+            self._objects.write(name, [row for row, _ in rows], if_generation=ABSENT)
         except BaseException:
             with self._lock:
                 self._rows = [*rows, *self._rows]
             raise
         self._written += 1
         self.parts.append(name)
+        good = sum(good for _, good in rows)
+        self.completed += good
+        self.failed += len(rows) - good
 
     def _resume(self, raw: bytes) -> None:
         """A row that an earlier worker left; what is no row of ours is as if it were not there."""
@@ -125,6 +144,12 @@ class Checkpoint:
     def _source(self, objects: Objects, name: str) -> Iterator[Line]:
         for raw in _lines(objects, name):
             yield Line(self, _decode(raw).custom_id, raw)
+
+
+def parts_of(app: App, shard: Shard) -> list[str]:
+    """The parts that workers before us have left of this attempt."""
+    prefix = layout.executed_prefix(app.data_bucket, shard.batch, shard.number, shard.attempt)
+    return [stat.name for stat in app.objects.list(prefix)]
 
 
 def given_up(line: Line, status: int | None, said: str) -> bytes:

@@ -109,8 +109,13 @@ class _Work:
             counts=Counts(completed=self._completed, failed=self._failed),
             usage=self.meter.usage(),
             cost=self.meter.cost(),
-            predictions=() if self._shard.executes else tuple(predictions),  # its parts go with the converted rows
+            predictions=self._native(predictions),
         )
+
+    def _native(self, predictions: list[str]) -> tuple[str, ...]:
+        """Those that `format=native` may show. Results that were copied from a provider hold its own ids and names."""
+        copied = self._provider is not None and self._provider.fetch is not None
+        return () if copied or self._shard.executes else tuple(predictions)
 
     @property
     def provided(self) -> bool:

@@ -23,7 +23,7 @@ from shared.domain.lease import RENEW_AFTER
 from shared.domain.shard import Job, JobState, Shard, ShardStatus, label, move_to
 from shared.log import log
 from shared.providers.base import Provider
-from shared.steps.checkpoint import Checkpoint
+from shared.steps.checkpoint import Checkpoint, parts_of
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
@@ -47,6 +47,8 @@ _NEXT: Final = 8  # shards that are looked at for the next one
 _UNFILLED: Final = 2.0  # seconds between two looks for another shard
 _AHEAD: Final = 256  # lines: with fewer, the next shard is taken up before this one ends
 _QUEUED: Final = 5 * MINUTE
+_SELDOM: Final = 20.0  # seconds between two renewals of a lease at the most, which are also when counts are told
+_PER_SECOND: Final = 32.0  # lines in flight whose workers may together tell their batch about once a second
 
 
 def execute(app: App, shard_id: str) -> None:
@@ -54,20 +56,20 @@ def execute(app: App, shard_id: str) -> None:
     shard = app.documents.get(Shard, shard_id)
     if shard is None or not _wanted(shard):
         return
-    batch = app.documents.get(Batch, shard.batch)
-    if batch is None or batch.ending is not None or batch.terminal:
+    if _ended(app, shard_id):
         _end_unbegun(app, shard_id)
         return
     provider = app.provider(shard.deployment)
     first: str | None = shard_id
     while True:
         seat = take_seat(app, shard.deployment, provider.parallel)
-        if not isinstance(seat, Seat):
-            _postpone(app, shard, until=seat or app.now() + _QUEUED)  # to those who have a slot, or to the sweep
+        if not isinstance(seat, Seat):  # others have the slots, or wait for the server: they will come to this shard
+            _postpone(app, shard, until=max(seat or 0, app.now() + _QUEUED))
             return
         worker = _Worker(app, provider, seat, shard.deployment)
         asyncio.run(worker.work(first))
-        if not (worker.ran_dry and worker.waiting()):  # who came meanwhile found no slot, and has left us the shard
+        # Who came when this worker was about to leave found no slot, and has left the shard to it.
+        if not (worker.ran_dry and worker.opened and worker.waiting()):
             return
         first = None
 
@@ -106,6 +108,9 @@ class _Worker:
         self._works: list[_Work] = []
         self._started = self._looked = self._renewed = time.monotonic()
         self._asked = float("-inf")
+        self._every = min(_SELDOM, max(RENEW_AFTER / SECOND, provider.parallel / _PER_SECOND))
+        self._passed_over: set[str] = set()
+        self.opened = 0
         self.ran_dry = False
 
     async def work(self, first: str | None) -> None:
@@ -138,14 +143,15 @@ class _Worker:
             flight.fill()
             if flight.crash is not None:
                 raise flight.crash
-            if flight.broken is not None:
-                return await self._refused()
+            for work in [work for work in self._works if work.checkpoint.refusal is not None]:
+                await self._refused(work)
             if flight.barren() or ((flight.pace.open or flight.silent()) and not await self._awaited()):
                 return await self._leave_closed()
             if not await self._attend():
                 return await self._hand_on()
             self._stop_in_time()
             if flight.stopped and (flight.landed or self._time_left() <= 0):
+                flight.cut_off()
                 return await self._hand_on()
             if flight.waiting < _AHEAD and not flight.stopped:
                 await self._more()
@@ -197,7 +203,7 @@ class _Worker:
         if held and (now - work.flushed >= _FLUSH or held >= min(50, self._flight.pace.room)):
             work.checkpoint.flush()
             work.flushed = now
-        if now - work.renewed >= RENEW_AFTER / SECOND:
+        if now - work.renewed >= self._every:
             work.checkpoint.flush()
             work.renewed = work.flushed = now
             commit(self._app, partial(_progress, work))
@@ -242,20 +248,32 @@ class _Worker:
         return found
 
     def _next(self) -> bool:
-        return any(self._open(shard.id) for shard in self._free())
+        """Take the first that can be had. One that cannot be opened is left to its own message."""
+        for shard in self._free():
+            try:
+                if self._open(shard.id):
+                    return True
+            except Exception as error:  # noqa: BLE001  # one broken shard must not stop the others
+                self._passed_over.add(shard.id)
+                log("shard_passed_over", severity="ERROR", **shard.log_context(), reason=type(error).__name__)
+        return False
 
     def _free(self) -> Iterator[Shard]:
         """Shards of this deployment that nobody works on; those that were begun before come first."""
-        mine = {work.held.record.id for work in self._works}
+        mine = {work.held.record.id for work in self._works} | self._passed_over
         for status in (ShardStatus.RUNNING, ShardStatus.WAITING):
             for shard in self._app.documents.query(SHARDS_OF_DEPLOYMENT, self._deployment, status, limit=_NEXT):
                 now = self._app.now()
                 resting = status is ShardStatus.RUNNING and shard.lease is None and (shard.due_at or 0) > now
-                if (shard.lease is None or shard.lease.until <= now) and not resting and shard.id not in mine:
+                free = shard.lease is None or shard.lease.until <= now
+                if free and not resting and _wanted(shard) and shard.id not in mine:
                     yield shard
 
     def _open(self, id: str) -> bool:
-        """Take a shard in hand; False where somebody else has it, or it has ended."""
+        """Take a shard in hand; False where somebody else has it, or it has ended, or its batch is being wound up."""
+        if _ended(self._app, id):
+            _end_unbegun(self._app, id)
+            return False
         stack = ExitStack()
         held = stack.enter_context(claim(self._app, Shard, id, wanted=_wanted, change=_begun))
         if held is None:
@@ -269,11 +287,13 @@ class _Worker:
         if checkpoint is None:
             return False
         self._works.append(_Work(stack, held, checkpoint))
+        self.opened += 1
         return True
 
     async def _awaited(self) -> bool:
         """Wait for a server that does not answer; False where it stays away."""
-        flight, until, pause = self._flight, time.monotonic() + _AWAY, 0.2
+        patience = 0.0 if self._seat.slot.troubles else _AWAY  # who finds it away once more need not stay
+        flight, until, pause = self._flight, time.monotonic() + patience, 0.2
         if await flight.well():  # it only takes its time, or something on the way was in trouble
             return True
         flight.pace.doubt()
@@ -298,22 +318,23 @@ class _Worker:
             await asyncio.to_thread(self._wait, work, Trouble(reason="the server does not answer"), until)
         self._works.clear()
 
-    async def _refused(self) -> None:
-        """No line will ever run here: a wrong key, no such model. Keys are replaced, so not at the first refusal."""
-        outcome = self._flight.broken
+    async def _refused(self, work: _Work) -> None:
+        """No line of this shard will ever run here: a wrong key, no such model or endpoint. Keys are replaced, so not
+        at the first refusal. Shards of other endpoints and models are none the wiser.
+        """
+        outcome, troubles = work.checkpoint.refusal, work.held.record.troubles
+        await self._flight.drop(work.checkpoint)
         said = outcome.said if outcome is not None else ""
-        await self._flight.drop()
-        for work in list(self._works):
-            troubles = work.held.record.troubles
-            trouble = Trouble(reason=said, error=BatchError(code="provider_error", message=said))
-            if troubles < _MOST_TROUBLES and outcome is not None and outcome.status in {401, 403}:
-                trouble = Trouble(reason=said)
-            if trouble.error is None or not work.checkpoint.parts:
-                await asyncio.to_thread(self._wait, work, trouble, self._app.now() + patience(troubles + 1))
-            else:
-                await asyncio.to_thread(self._end, work, JobState.FAILED, trouble.error)
-        self._works.clear()
-        await asyncio.to_thread(self._seat.leave, self._flight.pace.window)
+        trouble = Trouble(reason=said, error=BatchError(code="provider_error", message=said))
+        if troubles < _MOST_TROUBLES and outcome is not None and outcome.status in {401, 403}:
+            trouble = Trouble(reason=said)
+        if trouble.error is None or not work.checkpoint.parts:
+            until = self._app.now() + patience(troubles + 1)
+            await asyncio.to_thread(self._wait, work, trouble, until)
+        else:
+            await asyncio.to_thread(self._end, work, JobState.FAILED, trouble.error)
+        if work in self._works:
+            self._works.remove(work)
 
     def _wait(self, work: _Work, trouble: Trouble, until: int) -> None:
         """Let go of a shard that cannot be run here now: for another deployment, for later, or for good."""
@@ -329,8 +350,8 @@ class _Worker:
         def body(turn: Turn) -> None:
             shard = work.held.current(turn)
             _count(turn, shard, work)
-            counts, troubles = work.checkpoint.counts, shard.troubles + 1
-            turn.put(replace(shard, lease=None, troubles=troubles, busy_at=(), counted=counts, due_at=until))
+            shard = _noted(shard, work)
+            turn.put(replace(shard, lease=None, troubles=shard.troubles + 1, busy_at=(), due_at=until))
 
         commit(self._app, body)
         work.close()
@@ -350,7 +371,7 @@ class _Worker:
         def body(turn: Turn) -> None:
             shard = work.held.current(turn)
             _count(turn, shard, work)
-            turn.put(replace(shard, lease=None, counted=work.checkpoint.counts, due_at=turn.now + LOOK_AGAIN))
+            turn.put(replace(_noted(shard, work), lease=None, due_at=turn.now + LOOK_AGAIN))
             turn.send("execute", shard=shard.id)
 
         commit(self._app, body)
@@ -372,7 +393,12 @@ class _Worker:
 def _progress(work: _Work, turn: Turn) -> None:
     shard = work.held.kept(turn)
     _count(turn, shard, work)
-    turn.put(replace(shard, counted=work.checkpoint.counts, troubles=0))
+    turn.put(replace(_noted(shard, work), troubles=0))
+
+
+def _noted(shard: Shard, work: _Work) -> Shard:
+    """What is known of its lines by now."""
+    return replace(shard, counted=work.checkpoint.counts, line_tries=work.checkpoint.line_tries())
 
 
 def _count(turn: Turn, shard: Shard, work: _Work) -> None:
@@ -383,12 +409,19 @@ def _count(turn: Turn, shard: Shard, work: _Work) -> None:
         turn.put(replace(batch, counts=batch.counts + counts + shard.counted.negated()))
 
 
+def _ended(app: App, shard_id: str) -> bool:
+    """Whether the shard's batch is over, or being wound up."""
+    shard = app.documents.get(Shard, shard_id)
+    batch = app.documents.get(Batch, shard.batch) if shard is not None else None
+    return batch is None or batch.ending is not None or batch.terminal
+
+
 def _end_unbegun(app: App, shard_id: str) -> None:
     """Its batch is being wound up: what an earlier worker left is collected, nothing is begun."""
     with claim(app, Shard, shard_id, wanted=_wanted, change=_begun) as held:
         if held is None:
             return
-        parts = Checkpoint(app, held.record).parts
+        parts = parts_of(app, held.record)
 
         def body(turn: Turn) -> None:
             shard = held.current(turn)

@@ -19,6 +19,7 @@ from shared.steps.pace import MOST_ATTEMPTS, GiveUp, Pace, after
 __all__ = ["Flight"]
 
 _SILENT: Final = 10.0  # seconds without any answer after which the server is asked how it is
+_MOST_OUTAGES: Final = 12  # that one line may have been in flight in; some lines bring a server down
 _FRESH: Final = 0.5  # seconds for which the answer to that is good
 _BARREN: Final = 60.0  # seconds of refusals without a single row after which it is better to come again
 _ASKED: Final = 2.0  # seconds: a longer wait than this was asked for by the server
@@ -42,7 +43,6 @@ class Flight:
         self._timer: asyncio.TimerHandle | None = None
         self.slowest = 0.0  # seconds of the longest call that brought a row
         self.stopped = False  # no new line is begun
-        self.broken: Outcome | None = None  # no line will ever run here
         self.crash: BaseException | None = None  # a bug of ours: whoever looks next raises it
         self.stirred = asyncio.Event()
 
@@ -65,13 +65,15 @@ class Flight:
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
-        if self.stopped or self.pace.open or self.broken is not None:
+        if self.stopped or self.pace.open:
             return
         if now < self._hold:
             self._wake_at(self._hold)
             return
         while self._ready and len(self._tasks) < self.pace.room:
-            self._begin(self._ready.popleft())
+            line = self._ready.popleft()
+            if line.work.refusal is None:  # else it is settled with its shard
+                self._begin(line)
         if self._later and len(self._tasks) < self.pace.room:
             self._wake_at(self._later[0][0])
         if not self._tasks:
@@ -90,14 +92,29 @@ class Flight:
                 await task
 
     async def call_back(self) -> None:
-        """End all calls, and have their lines wait for another try, at no cost to them."""
-        gone, lines = list(self._tasks), list(self._tasks.values())
+        """End all calls, and have their lines wait for another try. It costs them nothing, unless a line has seen the
+        server go away so often that it may be the reason.
+        """
+        flying = {task: line for task, line in self._tasks.items() if not task.done()}
+        gone, lines = list(flying), list(flying.values())
+        for line in lines:
+            self._saw_an_outage(line)
         for task in gone:
             task.cancel()
         for task in gone:
             with suppress(asyncio.CancelledError):
                 await task
-        self._ready.extendleft(reversed(lines))
+        self._ready.extendleft(line for line in reversed(lines) if not line.work.done(line))
+
+    def cut_off(self) -> None:
+        """Time is over for what is in flight, and that was one of its tries: some lines never come to an end."""
+        for task, line in self._tasks.items():
+            if task.done():
+                continue
+            if line.attempt >= MOST_ATTEMPTS:
+                self._row(line, given_up(line, 504, _TOO_LONG), good=False)
+            line.attempt += 1
+            line.work.note(line)
 
     async def well(self) -> bool:
         """Whether the server answers; if so, the circuit is closed."""
@@ -163,19 +180,31 @@ class Flight:
         elif fault is Fault.ENDPOINT:
             self.pace.busy(self._heard)
         else:
-            self.broken = outcome
+            line.work.refusal = outcome
+            self.stirred.set()
         verdict = after(fault, line.attempt, random.random(), outcome.retry_after)  # noqa: S311  # to spread tries
         if isinstance(verdict, GiveUp):
             self._row(line, given_up(line, outcome.status, _TRIED), good=False)
             return
         line.attempt += verdict.spends_attempt
+        if fault is Fault.ENDPOINT and outcome.fault is Fault.REPLY:  # it broke, and then the server was gone
+            self._saw_an_outage(line)
+        if line.work.done(line):
+            return
+        line.work.note(line)
         self._tie += 1
         heapq.heappush(self._later, (self._heard + verdict.seconds, self._tie, line))
         self._shut = self._shut or self.pace.open
         if self.pace.open and verdict.seconds > _ASKED:
             self._hold = self._heard + verdict.seconds
-        if self.broken is not None or self.pace.open:
+        if self.pace.open:
             self.stirred.set()
+
+    def _saw_an_outage(self, line: Line) -> None:
+        line.outages += 1
+        line.work.note(line)
+        if line.outages >= _MOST_OUTAGES:
+            self._row(line, given_up(line, 500, _DEADLY), good=False)
 
     def _row(self, line: Line, row: bytes, *, good: bool) -> None:
         work = line.work
@@ -195,4 +224,6 @@ class Flight:
         self.fill()
 
 
+_DEADLY: Final = "The server went away each time that it was given this request."
+_TOO_LONG: Final = "This request takes longer than a line may."
 _TRIED: Final = "The server could not answer this request, though it was asked several times."

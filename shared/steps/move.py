@@ -14,7 +14,7 @@ from shared.domain.batch import Batch, BatchError
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.ids import derived
-from shared.domain.places import Cooldown
+from shared.domain.places import Cooldown, place_of
 from shared.domain.shard import Shard, ShardStatus, move_to, next_step
 from shared.lines.errors import LineError
 from shared.log import log
@@ -31,7 +31,7 @@ from shared.steps.split import Lanes, Route, open_route
 from shared.steps.spread import in_order
 from shared.storage.ports import ObjectMissing
 
-__all__ = ["NOT_AGAIN", "Trouble", "add_shards", "cool_down", "elsewhere", "moved", "patience"]
+__all__ = ["NOT_AGAIN", "Trouble", "add_shards", "cool_down", "elsewhere", "moved", "patience", "places", "room_after"]
 
 _BEAT: Final = 1024  # lines between two looks at the clock
 _COOL: Final = MINUTE  # LiteLLM's cooldown is shorter, and its requests too
@@ -60,6 +60,22 @@ class _Place:
 def patience(troubles: int) -> int:
     """Milliseconds to wait after so many troubles in a row: 2 s, 4 s, 8 s … up to a minute."""
     return min(60, 1 << min(troubles, 6)) * SECOND
+
+
+def room_after(attempts: int) -> int:
+    """How long to leave a crowded provider alone: 1 min, 2, 4 … up to half an hour."""
+    return min(30, 1 << min(attempts - 1, 5)) * MINUTE
+
+
+def places(app: App, batch: Batch, shard: Shard) -> set[str]:
+    """The deployments that may run all lines of a shard: each of its models, hints and prefixes has its say."""
+    endpoint = NATIVE if batch.native else batch.endpoint
+    found = {each.id for each in _choices(app, batch, shard)}
+    if not batch.native:
+        index = Index(app.objects, shard.index)
+        for model in {index.entry(position).model for position in range(len(index))}:
+            found &= {each.id for each in candidates(app.config, batch, model)[1]}
+    return {id for id in found if app.provider(id).codec(endpoint) is not None}
 
 
 def moved(app: App, held: Held[Shard], trouble: Trouble) -> bool:
@@ -123,7 +139,11 @@ def _choices(app: App, batch: Batch, shard: Shard) -> list[Deployment]:
     if batch.native:
         named = named_by_hints(app.config, batch)
         return [] if named is None else named[1]
-    return app.config.deployments_of(shard.group)
+    provider, pattern = "", ":" in shard.deployment
+    here = app.config.deployment(shard.deployment) if pattern else None
+    if here is not None:  # a name that fits several patterns is known by the provider that it was found at
+        provider = f"{here.provider}/"
+    return app.config.deployments_of(shard.group, model=f"{provider}{shard.group}")
 
 
 def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int], place: _Place) -> list[Shard]:
@@ -177,6 +197,8 @@ def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: obje
         troubles=0,
         gone=0,
         empty_since=None,
+        lost_at=None,
+        line_tries=(),
         job=None,
         lease=None,
         due_at=turn.now + LOOK_AGAIN,
@@ -211,4 +233,4 @@ def add_shards(turn: Turn, batch: Batch, found: Sequence[Shard], **changes: obje
 def cool_down(turn: Turn, deployment: str, reason: str, *, retry_after: float | None = None) -> None:
     """Let others be asked first for a while."""
     pause = max(_COOL, int((retry_after or 0) * SECOND))
-    turn.put(Cooldown(id=derived(deployment), until=turn.now + pause, reason=reason[:200]))
+    turn.put(Cooldown(id=derived(place_of(deployment)), until=turn.now + pause, reason=reason[:200]))

@@ -13,7 +13,7 @@ from shared.app import App
 from shared.domain.clock import SECOND
 from shared.domain.ids import derived
 from shared.domain.lease import LEASE, Lease
-from shared.domain.places import Slot
+from shared.domain.places import Slot, place_of
 from shared.storage.ports import Transaction
 
 __all__ = ["Seat", "take_seat"]
@@ -70,7 +70,7 @@ def take_seat(app: App, deployment: str, parallel: int) -> Seat | int | None:
     worker = uuid4().hex
     closed = 0
     for number in range(count):
-        found = app.documents.transact(_taking(app, derived(deployment, str(number)), worker))
+        found = app.documents.transact(_taking(app, derived(place_of(deployment), str(number)), worker))
         if isinstance(found, Slot):
             return Seat(app, found, worker, parallel // count)
         closed = max(closed, found)

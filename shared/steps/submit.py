@@ -1,6 +1,7 @@
 """submit(shard): create the provider's job, at most once.
 
 claim, tries + 1 ──► look for our label (from the second try on) ──► create ──► record the job
+      │                └ an answer was lost: look for a minute before another create
       │                                     refused, and nothing was made ──► the next deployment of the group
       └ died anywhere here: the next try looks before it creates, and finds what the dead one made
 """
@@ -21,7 +22,8 @@ from shared.providers.base import Busy, Client, JobMissing, JobRequest, Refused,
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
-from shared.steps.move import NOT_AGAIN, Trouble, moved, patience
+from shared.steps.headroom import most_tokens, note_room
+from shared.steps.move import NOT_AGAIN, Trouble, moved, patience, room_after
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
 __all__ = ["end", "submit"]
@@ -29,6 +31,8 @@ __all__ = ["end", "submit"]
 _MOST_TROUBLES: Final = 5  # refusals that time might heal, such as 403 after a fresh grant: about a minute
 _FIRST_CHECK: Final = SECOND
 _LONGEST_PAUSE: Final = 1_800.0  # seconds that a Retry-After may ask for
+_UNSEEN: Final = 60 * SECOND  # after a lost answer, so long a job may take to be seen in a list; not documented
+_LOOK_SOON: Final = 15 * SECOND
 _MOST_RUNNING: Final = 300  # shards of one deployment that are counted
 
 
@@ -55,7 +59,7 @@ def submit(app: App, shard_id: str) -> None:
             if batch is not None and overdue(batch, app.now()):
                 _end(app, held, None)
             else:
-                _wait(app, held, Trouble(reason=str(error)), made_none=False)
+                _wait(app, held, Trouble(reason=str(error)), made_none=False, lost=isinstance(error, Unknown))
         else:
             if job is not None:
                 _record(app, held, job, client)
@@ -71,7 +75,12 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
     if batch is None or batch.ending is not None or batch.terminal:
         _end(app, held, None)
         return None
-    if shard.deployment in shard.busy_at and moved(app, held, NOT_AGAIN):
+    if shard.lost_at is not None and app.now() - shard.lost_at < _UNSEEN:
+        raise Transient("a job may have been made that cannot be seen yet")
+    held.record = replace(shard, tries=1)  # whatever was asked for before, nothing came of it
+    if shard.deployment in shard.busy_at:
+        if not moved(app, held, NOT_AGAIN):
+            _rest(app, held)
         return None
     held.fresh()
     try:
@@ -102,12 +111,13 @@ def _try_elsewhere(app: App, held: Held[Shard], batch: Batch | None, trouble: Tr
 def _refuse_crowd(app: App, shard: Shard) -> None:
     """Busy where so many tokens run there already that this shard's would be more than the configuration allows."""
     deployment = app.config.deployment(shard.deployment)
-    if deployment is None or deployment.most_tokens is None:
+    most = None if deployment is None else most_tokens(app, deployment)
+    if most is None:
         return
     running = app.documents.query(SHARDS_OF_DEPLOYMENT, shard.deployment, ShardStatus.RUNNING, limit=_MOST_RUNNING)
     tokens = sum(each.tokens for each in running)
-    if running and tokens + shard.tokens > deployment.most_tokens:
-        raise Busy(f"{tokens:,} tokens are enqueued there, of {deployment.most_tokens:,}")
+    if running and tokens + shard.tokens > most:
+        raise Busy(f"{tokens:,} tokens are enqueued there, of {most:,}")
 
 
 def end(turn: Turn, shard: Shard, job: Job | None) -> None:
@@ -160,6 +170,8 @@ def _record(app: App, held: Held[Shard], job: Job, client: Client) -> None:
                 due_at=turn.now + _FIRST_CHECK,
             )
         )
+        if job.room is not None:
+            note_room(turn, shard.deployment, job.room)
 
     try:
         commit(app, body)
@@ -172,7 +184,18 @@ def _record(app: App, held: Held[Shard], job: Job, client: Client) -> None:
     log("job_created", **held.record.log_context(), tries=held.record.tries)
 
 
-def _wait(app: App, held: Held[Shard], trouble: Trouble, *, made_none: bool) -> None:
+def _rest(app: App, held: Held[Shard]) -> None:
+    """A job has failed here, and no other place takes the lines: once more here, but not at once."""
+
+    def body(turn: Turn) -> None:
+        shard = held.current(turn)
+        due_at = turn.now + room_after(shard.attempt - 1)
+        turn.put(replace(shard, lease=None, busy_at=(), tries=shard.tries - 1, due_at=due_at))
+
+    commit(app, body)
+
+
+def _wait(app: App, held: Held[Shard], trouble: Trouble, *, made_none: bool, lost: bool = False) -> None:
     """The provider is in trouble, not the line: try again later, however long that takes.
 
     A try that certainly made no job is forgotten, so that the next one need not look for it.
@@ -182,7 +205,16 @@ def _wait(app: App, held: Held[Shard], trouble: Trouble, *, made_none: bool) -> 
         shard = held.current(turn)
         troubles, tries = shard.troubles + 1, shard.tries - made_none
         pause = max(patience(troubles), int(min(trouble.retry_after or 0, _LONGEST_PAUSE) * SECOND))
-        shard = replace(shard, lease=None, troubles=troubles, tries=tries, busy_at=(), due_at=turn.now + pause)
+        lost_at = turn.now if lost else shard.lost_at
+        shard = replace(
+            shard,
+            lease=None,
+            troubles=troubles,
+            tries=tries,
+            busy_at=(),
+            lost_at=lost_at,
+            due_at=turn.now + (min(pause, _LOOK_SOON) if lost_at is not None else pause),
+        )
         turn.put(shard)
         return shard
 

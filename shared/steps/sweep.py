@@ -38,6 +38,7 @@ __all__ = ["sweep"]
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20  # a sweep is short; the next one goes on
+_MOST_DELETED: Final = 1_000  # objects of one prefix in one sweep
 _READERS: Final = {Status.VALIDATING: 10 * SECOND, Status.IN_PROGRESS: MINUTE}  # of inputs: prepare, and a move
 _STUCK: Final = 15 * MINUTE  # after its time was over, or its cancel, a batch should have ended
 
@@ -129,7 +130,11 @@ def _delete(app: App, garbage: Garbage) -> None:
             app.documents.transact(lambda tx: tx.put(later))  # noqa: B023  # it runs before the next turn
             return
     if garbage.object.endswith("/"):
-        for stat in app.objects.list(garbage.object):
+        later = replace(garbage, due_at=app.now() + MINUTE)
+        app.documents.transact(lambda tx: tx.put(later))  # so that the next sweep does not begin the same beside us
+        for count, stat in enumerate(app.objects.list(garbage.object), start=1):
+            if count > _MOST_DELETED:
+                return
             app.objects.delete(stat.name)
     else:
         app.objects.delete(garbage.object)

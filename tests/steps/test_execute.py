@@ -18,6 +18,7 @@ from shared.domain.messages import Message
 from shared.domain.places import Slot
 from shared.domain.shard import ShardStatus
 from shared.steps.cancel import request_cancel
+from shared.steps.checkpoint import Checkpoint
 from shared.steps.run import run
 from shared.steps.slots import Seat, take_seat
 from tests.steps.world import EMBED, World, chat, embed
@@ -266,3 +267,93 @@ def test_embeddings_and_responses_run_there_too(tmp_path: Path) -> None:
         world.settle(batch.id)
         (row,) = world.output(batch.id)
         assert len(row["response"]["body"]["data"]) == 2
+
+
+def test_one_shard_s_missing_endpoint_is_no_other_shard_s(tmp_path: Path) -> None:
+    """A worker has shards of several batches in hand; what cannot run ends alone."""
+    with world_of(tmp_path, deployment={"parallel": 4}) as (world, _):
+        chats = [world.start(lines_of(60)), world.start(lines_of(100))]
+        embeds = world.start([embed("a", "one", model="tiny")], endpoint=EMBED)
+        for batch in (chats[0], embeds, chats[1]):
+            run(world.app, Message(step="prepare", batch=batch.id))
+        world.settle(*(batch.id for batch in (*chats, embeds)))
+        assert [world.batch(batch.id).counts.completed for batch in chats] == [60, 100]
+        assert world.batch(embeds.id).status is Status.FAILED
+
+
+def test_a_shard_that_was_made_for_a_job_is_left_to_it(tmp_path: Path) -> None:
+    with world_of(tmp_path) as (world, _):
+        batch = world.start(lines_of(3))
+        run(world.app, Message(step="prepare", batch=batch.id))
+        (shard,) = world.shards(batch.id)
+        other = replace(shard, id=shard.id + "9", number=9, executes=False, due_at=None)
+        world.documents.transact(lambda tx: tx.add(other))
+        began = time.monotonic()
+        run(world.app, Message(step="execute", shard=shard.id))
+        assert time.monotonic() - began < 5
+
+
+def test_a_line_that_never_ends_is_given_up_over_several_messages(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("shared.steps.execute._UNIT", 0.8)
+    monkeypatch.setattr("shared.steps.execute._LAST_START", 0.3)
+    lines = [*lines_of(2), chat("endless", "[[slow 60]] nonce-x", model="tiny")]
+    with world_of(tmp_path, deployment={"timeout": 400.0}) as (world, _):
+        batch = world.start(lines)
+        world.settle(batch.id)
+        (row,) = world.errors(batch.id)
+        assert (row["custom_id"], row["response"]["status_code"]) == ("endless", 504)
+        assert world.batch(batch.id).counts.completed == 2
+
+
+def test_lines_of_a_batch_that_was_cancelled_meanwhile_are_not_begun(tmp_path: Path) -> None:
+    with world_of(tmp_path, token_ms=10, deployment={"parallel": 2}) as (world, vllm):
+        first, second = world.start(lines_of(40)), world.start([chat("late", "nonce-late", model="tiny")])
+        for batch in (first, second):
+            run(world.app, Message(step="prepare", batch=batch.id))
+        request_cancel(world.app, second.id)
+        world.settle(first.id, second.id)
+        assert "nonce-late" not in vllm.journal()["nonces"]
+        assert world.batch(second.id).status is Status.CANCELLED
+
+
+def test_one_broken_shard_does_not_stop_the_others(tmp_path: Path) -> None:
+    with world_of(tmp_path) as (world, _):
+        broken, sound = world.start(lines_of(2)), world.start(lines_of(2))
+        for batch in (broken, sound):
+            run(world.app, Message(step="prepare", batch=batch.id))
+        world.objects.delete(world.shards(broken.id)[0].source)
+        run(world.app, Message(step="execute", shard=world.shards(sound.id)[0].id))
+        assert world.shards(sound.id)[0].status is ShardStatus.ENDED
+
+
+def test_while_the_server_is_away_only_one_shard_asks_again_soon(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("shared.steps.execute._AWAY", 0.5)
+    world = World(tmp_path, more=(server(1),), prices=(PRICE,))
+    batches = [world.start(lines_of(1)) for _ in range(6)]
+    for batch in batches:
+        run(world.app, Message(step="prepare", batch=batch.id))
+    for batch in batches:
+        run(world.app, Message(step="execute", shard=world.shards(batch.id)[0].id))
+    waits = [(world.shards(batch.id)[0].due_at or 0) - world.clock for batch in batches]
+    assert sum(wait < 60_000 for wait in waits) <= 2
+
+
+def test_models_of_a_pattern_share_the_slots_of_their_server(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert isinstance(take_seat(world.app, "wild:one", 4), Seat)
+    assert take_seat(world.app, "wild:two", 4) is None
+
+
+def test_counts_never_go_down_when_a_worker_dies(tmp_path: Path, monkeypatch: Any) -> None:
+    """What was told was written."""
+    monkeypatch.setattr("shared.steps.execute.RENEW_AFTER", 100)
+    with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, _):
+        batch = world.start(lines_of(60))
+        run(world.app, Message(step="prepare", batch=batch.id))
+        (shard,) = world.shards(batch.id)
+        monkeypatch.setattr("shared.steps.execute._UNIT", 0.6)
+        monkeypatch.setattr("shared.steps.execute._LAST_START", 0.3)
+        run(world.app, Message(step="execute", shard=shard.id))
+        told = world.batch(batch.id).counts.completed
+        again = Checkpoint(world.app, world.shards(batch.id)[0])
+        assert 0 < told <= again.completed

@@ -14,7 +14,7 @@ from shared.domain.batch import Status
 from shared.domain.files import File
 from shared.domain.shard import ShardStatus
 from shared.steps.cancel import request_cancel
-from shared.steps.native import native_objects, native_rows
+from shared.steps.native import native_objects
 from tests.steps.checker import check_at_rest, check_nothing_left
 from tests.steps.world import EMBED, World, chat, embed
 
@@ -241,16 +241,13 @@ def test_rows_that_are_doubled_missing_or_nobody_s_change_no_other_line(both: Bo
     assert world.batch(batch.id).counts.failed == 3
 
 
-def test_the_provider_s_own_rows_can_be_read_and_its_ids_are_in_none_of_ours(both: Both) -> None:
+def test_the_provider_s_ids_are_in_no_row_and_its_own_rows_are_not_shown(both: Both) -> None:
     world, standin = both
     batch = world.start([*lines_of(2), chat("bad", "please fail", model="mini")])
     world.settle(batch.id)
     file = world.documents.get(File, world.batch(batch.id).output_file_id or "")
     assert file is not None
-    names = native_objects(world.app, file)
-    assert names is not None
-    native = [json.loads(row) for row in b"".join(native_rows(world.app, names)).splitlines()]
-    assert sorted(row["custom_id"] for row in native) == ["r-000001", "r-000002", "r-000003"]
+    assert native_objects(world.app, file) is None
     shown = json.dumps([world.output(batch.id), world.errors(batch.id)])
     for id in (*standin.files, *standin.batches, "req_0", "req_1"):
         assert f'"{id}"' not in shown

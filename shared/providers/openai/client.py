@@ -74,11 +74,10 @@ class OpenAIClient:
         if not (reply.good or expires):  # should these lines go elsewhere, nobody would ever delete it
             self._delete_quietly(file)
         self._judge(reply)
-        self._tell_headroom(reply)
         job = read_job(reply.body, self._dialect.private) if isinstance(reply.body, dict) else None
         if job is None:
             raise Unknown(f"{self._dialect.name}: the answer to a create was no batch")
-        return job
+        return replace(job, room=_room(reply))
 
     def find_job(self, label: str, *, since: int = 0) -> Job | None:
         """The job of this label. Of several, which a lost answer can cause, the oldest; the others are cancelled."""
@@ -217,13 +216,6 @@ class OpenAIClient:
             pause = min(_LONGEST_LOOK, 1.5 * pause)
             request.hold.beat(at_once=True)
 
-    def _tell_headroom(self, reply: Reply) -> None:
-        """Log how full the deployment is, where it says so."""
-        enqueued, most = (reply.headers.get(f"deployment-{name}enqueued-tokens") for name in ("", "maximum-"))
-        if enqueued is not None and enqueued.isdecimal():
-            most = most if most is not None and most.isdecimal() else None
-            log("tokens_enqueued", deployment=self._deployment.id, tokens=enqueued[:20], most=most and most[:20])
-
     def _cancel_quietly(self, name: str) -> None:
         try:
             self.cancel_job(name)
@@ -324,3 +316,9 @@ def _checked(name: str) -> str:
     if not is_id(name):
         raise JobMissing(name)
     return name
+
+
+def _room(reply: Reply) -> int | None:
+    """How many tokens may be enqueued at the deployment, where it says so: Azure, 2024-10-01-preview and later."""
+    said = reply.headers.get("deployment-maximum-enqueued-tokens", "")
+    return int(said) if said.isascii() and said.isdecimal() and 0 < len(said) < 16 else None

@@ -36,7 +36,8 @@ _WELL: Final = 3.0  # seconds for a question that is no line
 _KEPT: Final = 2.5  # seconds of an idle connection: uvicorn, and so vLLM, closes it after 5
 _LARGEST: Final = 32 * 2**20  # about 1,000 embeddings of 1,536 numbers
 _SAME: Final = 5.0  # seconds for which the answer to whose fault a missing route is holds for other lines, too
-_LARGEST_MEDIA: Final = 64 * 2**20  # of one line, as base64
+_LARGEST_MEDIA: Final = 32 * 2**20  # of one line, as base64
+_HEAVY: Final = 4  # lines in flight that hold media which we have read: memory is what bounds them
 _FETCHES: Final = 8  # media that are read at once
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -98,6 +99,7 @@ class VllmRunner:
         ]
         if deployment.api_key:
             self._headers.append(("authorization", f"Bearer {deployment.api_key}"))
+        self._heavy = asyncio.Semaphore(_HEAVY)
         self._urls: dict[str, httpx.URL] = {}
         self._timeout = httpx.Timeout(self._deadline, connect=_CONNECT, write=_WRITE, pool=None).as_dict()
         self._clients: set[_Client] = set()
@@ -116,10 +118,11 @@ class VllmRunner:
     async def run(self, row: bytes, name: str) -> Outcome:
         """One call for one encoded row."""
         line = _decode_row(row)
+        body = bytes(line.body)
+        seats = self._heavy if b'_url"' in body and b'"http' in body else self._seats
         try:
-            async with self._seats, asyncio.timeout(self._deadline):
-                body = bytes(line.body)
-                if b'_url"' in body:
+            async with seats, asyncio.timeout(self._deadline):
+                if seats is self._heavy:
                     body = await self._inlined(body)
                 reply = await self._send("POST", self._url(line.url), name, body)
                 return await self._judged(line, name, reply)
