@@ -132,7 +132,7 @@ def _provider(place: Place, name: str) -> str | None:
         return None
     provider = _CALLED.get(said, said)
     if provider not in PROVIDERS:
-        raise invalid_value(said, name, PROVIDERS)
+        raise invalid_value(said, name, tuple(PROVIDERS))
     return provider
 
 

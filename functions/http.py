@@ -25,7 +25,8 @@ __all__ = ["Call", "Route", "route", "serve"]
 
 _ANYONE: Final = Caller(owner="", models=())
 # Clients come with `/v1` or without, and LiteLLM's also with the provider in front of it.
-_PREFIX: Final = re.compile(rf"(?:/(?P<provider>{'|'.join(PROVIDERS)})(?=/v1/))?(?:/v1(?=/|$))?")
+_PROVIDER: Final = re.compile(r"/([^/]+)(?=/v1/)")
+_VERSION: Final = re.compile(r"^/v1(?=/|$)")
 _SLASHES: Final = re.compile(r"(?<!:)/{2,}")  # but `gs://` stays what it is
 _LONGEST_ECHO: Final = 200
 
@@ -133,5 +134,7 @@ def _methods(routes: Sequence[Route], request: Request) -> list[str]:
 def _split(request: Request) -> tuple[str | None, str]:
     """The provider in front of the path, and the path as the table has it."""
     path = _SLASHES.sub("/", request.path)
-    prefix = _PREFIX.match(path)
-    return (None, path) if prefix is None else (prefix["provider"], path[prefix.end() :].rstrip("/"))
+    front, provider = _PROVIDER.match(path), None
+    if front is not None and front[1] in PROVIDERS:
+        provider, path = front[1], path[front.end() :]
+    return provider, _VERSION.sub("", path, count=1).rstrip("/")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from shared.domain.errors import ConfigError
-from shared.model_list import ENVIRONMENT, KEYS, LOCATION, PARAMETERS, fallbacks, not_ours
+from shared.model_list import ENVIRONMENT, KEYS, LOCATION, PARAMETERS, expanded, fallbacks, not_ours, split_model
 
 __all__ = ["named_keys", "portable"]
 
@@ -25,7 +25,7 @@ _GENERAL: Final = (
 def named_keys(text: str, environment: Mapping[str, str]) -> list[str]:
     """The variables that keys of providers are taken from, set or not."""
     found: list[str] = []
-    for entry in _entries(_document(text)):
+    for entry in _entries(_document(text), environment):
         found += _names({key: value for key, value in _keys(entry, environment).items() if key != _OWN})
     return sorted(set(found))
 
@@ -33,7 +33,7 @@ def named_keys(text: str, environment: Mapping[str, str]) -> list[str]:
 def portable(text: str, *, name: str, environment: Mapping[str, str]) -> str:
     """The configuration in `text`, which has been found right; ConfigError where it holds keys, or paths of files."""
     document = _document(text)
-    entries = _entries(document)
+    entries = _entries(document, environment)
     shown = {variable for entry in entries for variable in _names({**entry, "litellm_params": _plain(entry)})}
     if both := sorted(shown & {*named_keys(text, environment)}):
         raise ConfigError(f"{name}: {', '.join(both)} cannot be a key and something else")
@@ -59,8 +59,8 @@ def _entry(entry: dict[str, Any], name: str, environment: Mapping[str, str]) -> 
                 f"{name}: {group}: {parameter} stands in the file, which goes to a bucket. Write os.environ/NAME: the "
                 "value of that variable becomes a secret"
             )
-    provider = params["model"].partition("/")[0]
-    for parameter, variable in fallbacks(provider, _given(entry), environment).items():
+    provider, _ = split_model(params["model"])
+    for parameter, variable in fallbacks(provider, _given(entry, environment), environment).items():
         if parameter not in KEYS:
             params[parameter] = environment[variable]
     if provider == "vertex_ai" and not params.get("vertex_location") and "VERTEXAI_PROJECT" in environment:
@@ -72,11 +72,11 @@ def _entry(entry: dict[str, Any], name: str, environment: Mapping[str, str]) -> 
 def _keys(entry: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """The keys of an entry, as they are said: `os.environ/NAME`, also where LiteLLM's variable is not named."""
     said = entry["litellm_params"]
-    provider = str(_resolved(said["model"], environment)).partition("/")[0]
+    provider, _ = split_model(str(_resolved(said["model"], environment)))
     found = {key: said[key] for key in KEYS if said.get(key) is not None}
     taken = {
         parameter: f"{ENVIRONMENT}{variable}"
-        for parameter, variable in fallbacks(provider, _given(entry), environment).items()
+        for parameter, variable in fallbacks(provider, _given(entry, environment), environment).items()
         if parameter in KEYS and parameter != _OWN
     }
     return found | taken
@@ -87,8 +87,8 @@ def _plain(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry["litellm_params"].items() if key in PARAMETERS and key not in KEYS}
 
 
-def _given(entry: dict[str, Any]) -> set[str]:
-    return {key for key, value in entry["litellm_params"].items() if value is not None}
+def _given(entry: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    return {key: _resolved(value, environment) for key, value in entry["litellm_params"].items() if value is not None}
 
 
 def _is_name(value: object) -> bool:
@@ -135,10 +135,11 @@ def _document(text: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _entries(document: dict[str, Any]) -> list[dict[str, Any]]:
+def _entries(document: dict[str, Any], environment: Mapping[str, str]) -> list[dict[str, Any]]:
     """The members of model_list that Offpeak runs; what else is wrong is for whoever reads it to complain about."""
     listed = document.get("model_list")
-    return [entry for entry in (listed if isinstance(listed, list) else []) if _ours(entry)]
+    ours = [entry for entry in (listed if isinstance(listed, list) else []) if _ours(entry)]
+    return [each for entry in ours for each in expanded(entry, environment)]
 
 
 def _ours(entry: object) -> bool:

@@ -20,6 +20,7 @@ from shared.domain.errors import ConfigError, Transient
 from shared.model_list import config_of_environment, read_config
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
+from shared.registry import REGISTRY
 from shared.settings import Settings, answers_clients, calls_providers, chosen_key, read_settings
 from shared.storage.ports import Bus, Documents, ObjectMissing, Objects
 
@@ -166,16 +167,6 @@ def open_bus(url: str) -> Bus:
             raise ConfigError(f"OFFPEAK_BUS: {url!r} is not sqlite:///PATH or pubsub://PROJECT/TOPIC")
 
 
-# Providers: LiteLLM's prefix, and the folder of shared/providers that it opens. Each has in `provider.py` an
-# `open_provider(deployment, media)` and in `profile.py` a `refuse(deployment)`.
-REGISTRY: Final[dict[str, str]] = {
-    "vertex_ai": "shared.providers.vertex",
-    "openai": "shared.providers.openai",
-    "azure": "shared.providers.azure",
-    "hosted_vllm": "shared.providers.vllm",
-}
-
-
 def open_provider(deployment: Deployment, media: Media) -> Provider:
     """The provider that a deployment's model prefix names; ConfigError where there is none."""
     folder = _folder(deployment)
@@ -211,12 +202,7 @@ def configuration(text: str, *, name: str, environment: Mapping[str, str] | None
 
     `keys`: whether those of providers are wanted. Who calls none is not given any, and is told of none that is missing.
     """
-    config = read_config(text, name=name, environment=environment, refuse=refuse_deployment, keys=keys)
-    try:
-        Book.load(config.prices)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from error
-    return config
+    return read_config(text, name=name, environment=environment, refuse=refuse_deployment, keys=keys)
 
 
 def local_configuration(name: str | None, *, keys: bool = True) -> Config | None:

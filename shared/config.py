@@ -4,15 +4,18 @@
 """
 
 import re
+from collections.abc import KeysView
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["PROVIDERS", "Batches", "Config", "Deployment", "Events", "Limits", "PriceOverride", "Sender"]
+from shared.registry import REGISTRY
 
-PROVIDERS: Final = ("vertex_ai", "openai", "azure", "hosted_vllm")  # LiteLLM's names, as in front of a model's
+__all__ = ["PROVIDERS", "Batches", "Config", "Deployment", "Events", "Limits", "PriceOverride", "Sender", "says"]
+
+PROVIDERS: Final[KeysView[str]] = REGISTRY.keys()  # LiteLLM's names, as in front of a model's
 
 _SAFE: Final = r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])"  # what nobody on the way can change
 _GOOGLE: Final = re.compile(r"^(google/|publishers/google/models/|models/)+")
@@ -48,7 +51,7 @@ class Deployment(BaseModel, frozen=True):
     client_id: str | None = None
     client_secret: str | None = Field(default=None, repr=False)
     azure_ad_token: str | None = Field(default=None, repr=False)
-    weight: float = 1.0  # its share of a group's lines, beside the others' weights
+    weight: float = 1.0  # its share of a group's lines, beside the others' weights; 0: it is asked last
     parallel: int | None = None  # lines in flight at once, where they are run one by one
     timeout: float | None = None  # seconds for one line, where they are run one by one
     batches: Batches | None = None  # None: as its provider usually does it
@@ -65,13 +68,14 @@ class Deployment(BaseModel, frozen=True):
         return "*" in self.group
 
     def named(self, model: str, star: str) -> "Deployment":
-        """The deployment for one of the models that a pattern stands for."""
+        """The deployment for one of the models that a pattern stands for; its own price is that of them all."""
+        priced = self.price_name.endswith(f"@{self.id}")
         return self.model_copy(
             update={
                 "id": f"{self.id}:{model}",
                 "group": model,
                 "model": self.model.replace("*", star),
-                "price_name": self.price_name.replace("*", star),
+                "price_name": self.price_name if priced else self.price_name.replace("*", star),
             }
         )
 
@@ -181,8 +185,13 @@ class Config(BaseModel, frozen=True):
             if star is not None and "*" not in bare:
                 found.append(deployment.named(bare, star))
         if provider is None and len({each.provider for each in found}) > 1:
-            found = [each for each in found if each.provider in _SAYS and _SAYS[each.provider].match(bare)]
+            found = [each for each in found if says(each.provider, bare)]
         return found if len({each.provider for each in found}) == 1 else []
+
+
+def says(provider: str, name: str) -> bool:
+    """Whether a name without a prefix speaks of this provider."""
+    return provider in _SAYS and _SAYS[provider].match(name) is not None
 
 
 def _provider_of(model: str) -> str | None:

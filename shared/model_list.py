@@ -8,9 +8,9 @@ there is no file, LiteLLM's variables are a configuration, too: each provider th
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
-from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,7 +19,10 @@ from shared.config import Batches, Config, Deployment, Events, Limits, PriceOver
 from shared.config_file import ENVIRONMENT, KEYS, ConfigFile
 from shared.domain.errors import ConfigError
 from shared.domain.ids import derived
+from shared.listed_price import PRICES, listed_price
+from shared.litellm import SAID_BY, VARIABLES, expanded, fallbacks, is_openai, kept_back, not_ours, split_model
 from shared.log import log
+from shared.pricing.book import wrong_price
 
 __all__ = [
     "ENVIRONMENT",
@@ -29,9 +32,11 @@ __all__ = [
     "VARIABLES",
     "Refuse",
     "config_of_environment",
+    "expanded",
     "fallbacks",
     "not_ours",
     "read_config",
+    "split_model",
 ]
 
 LOCATION: Final = "us-central1"  # LiteLLM's default, where it takes the project from VERTEXAI_PROJECT
@@ -42,56 +47,9 @@ _BASE: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[\w.~/%-]*)?"
 )
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_RATES: Final = {"input_cost_per_token": "input", "output_cost_per_token": "output"}  # LiteLLM's, and our names
-_BATCH: Final = "_batches"  # what LiteLLM's names end in where they are a batch's
 _MEGABYTE: Final = 2**20
-
-# LiteLLM's variables, by provider and parameter: what an entry does not say itself. Of several, the first that is set.
-VARIABLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "vertex_ai": {
-        "vertex_project": ("VERTEXAI_PROJECT", "VERTEX_PROJECT"),
-        "vertex_location": ("VERTEXAI_LOCATION", "VERTEX_LOCATION"),
-        "vertex_credentials": ("VERTEXAI_CREDENTIALS", "GCS_PATH_SERVICE_ACCOUNT"),
-        "api_base": ("VERTEXAI_API_BASE", "VERTEX_API_BASE"),
-    },
-    "openai": {
-        "api_key": ("OPENAI_API_KEY",),
-        "api_base": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
-        "organization": ("OPENAI_ORGANIZATION", "OPENAI_ORG_ID"),
-    },
-    "azure": {
-        "api_base": ("AZURE_API_BASE",),
-        "api_key": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
-        "api_version": ("AZURE_API_VERSION",),
-        "tenant_id": ("AZURE_TENANT_ID",),
-        "client_id": ("AZURE_CLIENT_ID",),
-        "client_secret": ("AZURE_CLIENT_SECRET",),
-        "azure_ad_token": ("AZURE_AD_TOKEN",),
-    },
-    "hosted_vllm": {"api_base": ("HOSTED_VLLM_API_BASE",), "api_key": ("HOSTED_VLLM_API_KEY",)},
-}
-_SAID_BY: Final = {  # which variable makes a provider part of a configuration without a file
-    "vertex_ai": "vertex_project",
-    "openai": "api_key",
-    "azure": "api_base",
-    "hosted_vllm": "api_base",
-}
-
-# Providers that LiteLLM knows and we do not run, and modes that no batch has.
-_ELSEWHERE: Final = frozenset({
-    "ai21", "anthropic", "azure_ai", "baseten", "bedrock", "cerebras", "cloudflare", "codestral", "cohere",
-    "cohere_chat", "custom_openai", "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "elevenlabs",
-    "fireworks_ai", "friendliai", "galadriel", "gemini", "github", "github_copilot", "gradient_ai", "groq",
-    "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "litellm_proxy", "llamafile", "lm_studio",
-    "meta_llama", "mistral", "moonshot", "morph", "nebius", "nlp_cloud", "novita", "nscale", "nvidia_nim",
-    "ollama", "ollama_chat", "oobabooga", "openrouter", "perplexity", "petals", "predibase", "recraft",
-    "replicate", "sagemaker", "sagemaker_chat", "sambanova", "snowflake", "together_ai", "triton", "v0",
-    "vercel_ai_gateway", "vllm", "volcengine", "voyage", "watsonx", "watsonx_text", "xai", "xinference", "zai",
-})  # fmt: skip
-_NO_BATCH: Final = frozenset(
-    {"audio_speech", "audio_transcription", "image_edit", "image_generation", "ocr", "realtime", "rerank", "search"}
-    | {"vector_store", "video_generation"}
-)
+_LONGEST_LINE: Final = 400  # seconds: a worker has to end it within one message, which is 450 s
+_CONNECTION: Final = frozenset(name for names in VARIABLES.values() for name in names)
 
 Refuse = Callable[[Deployment], str | None]
 
@@ -129,7 +87,7 @@ class _Params(BaseModel):
     client_id: str | None = None
     client_secret: str | None = None
     azure_ad_token: str | None = None
-    weight: float | None = Field(default=None, gt=0, le=1_000_000)
+    weight: float | None = Field(default=None, ge=0, le=1_000_000)
     rpm: float | None = Field(default=None, gt=0)
     tpm: float | None = Field(default=None, gt=0)
     max_parallel_requests: int | None = Field(default=None, ge=1, le=1024)
@@ -140,7 +98,7 @@ class _Params(BaseModel):
 
 
 # Of `litellm_params`, what is read: anything else is left alone.
-PARAMETERS: Final = frozenset(_Params.model_fields) | {f"{name}{end}" for name in _RATES for end in ("", _BATCH)}
+PARAMETERS: Final = frozenset(_Params.model_fields) | PRICES
 
 
 class _BatchLimits(BaseModel):
@@ -156,6 +114,7 @@ class _Info(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
+    id: _Text | None = None  # LiteLLM's own way to tell one deployment from another
     base_model: str | None = None
     mode: str | None = None
     batches: Batches | None = None
@@ -196,63 +155,63 @@ def read_config(
     listed = document.get("model_list") or []
     if not isinstance(listed, list):
         raise ConfigError(f"{source.at('model_list')}: model_list is a list of model_name and litellm_params")
-    deployments: list[Deployment] = []
-    prices: list[PriceOverride] = []
+    read: list[_Read] = []
     for number, member in enumerate(listed):
-        if _left_out(member):
-            log("config_model_ignored", severity="WARNING", file=source.at("model_list", number))
-            continue
-        said = source.resolved(member, environment, "model_list", number)
-        entry = source.checked(_Entry, said, "model_list", number)
-        deployment = _deployment(entry, number, source, ours, environment)
-        deployment = _distinct(deployment, deployments)
-        rates = _listed_price(entry, deployment, source.at("model_list", number))
-        if rates:
-            deployment = deployment.model_copy(update={"price_name": f"{deployment.price_name}@{deployment.id}"})
-            prices.append(PriceOverride(model=deployment.price_name, source="model_list", usd_per_million=rates))
-        if (why := refuse(deployment if keys else _as_if_with_key(deployment))) is not None:
-            raise ConfigError(f"{source.at('model_list', number, 'litellm_params', 'model')}: {why}")
-        deployments.append(deployment)
+        for each in _members(member, number, source, environment):
+            said = source.resolved(each, environment, "model_list", number)
+            entry = source.checked(_Entry, said, "model_list", number)
+            alone = _deployment(entry, number, source, ours, environment)
+            read.append(_read(entry, alone, number, source, read))
+            if (why := _refused(read[-1], refuse, environment, keys=keys)) is not None:
+                raise ConfigError(f"{source.at('model_list', number, 'litellm_params', 'model')}: {why}")
+    _tell_alike(read)
     return Config(
-        deployments=tuple(deployments),
+        deployments=_weighed(read, source),
         limits=_limits(ours.limits, general, source),
-        prices=(*prices, *ours.prices),  # the later wins
+        prices=(*(each.price for each in read if each.price), *_prices(ours, source)),  # the later wins
         media_buckets=ours.media_buckets,
         events=ours.events,
         master_key=_master_key(general, environment),
     )
 
 
+class _Read(NamedTuple):
+    """An entry, and where it stands. `place` is its id, were it the only one of its kind."""
+
+    at: str
+    place: str
+    entry: _Entry
+    deployment: Deployment
+    price: PriceOverride | None
+
+
 def config_of_environment(environment: Mapping[str, str] | None = None, *, refuse: Refuse = lambda _: None) -> Config:
     """What LiteLLM's variables alone say: any model of each provider whose project, key or address they name."""
     environment = os.environ if environment is None else environment
-    entries = []
-    for provider, needed in _SAID_BY.items():
-        found = _said(provider, (), environment)
-        if found.get(needed):
-            entries.append({"model_name": f"{provider}/*", "litellm_params": {"model": f"{provider}/*", **found}})
     deployments = []
-    for entry in entries:
+    for member in expanded({"model_name": "*", "litellm_params": {"model": "*"}}, environment):
         source = ConfigFile("the environment")
-        read = source.checked(_Entry, entry)
-        deployment = _deployment(read, 0, source, _Our(), environment)
+        deployment = _deployment(source.checked(_Entry, member), 0, source, _Our(), environment)
         if (why := refuse(deployment)) is not None:
             raise ConfigError(
-                f"the environment: {', '.join(VARIABLES[deployment.provider][_SAID_BY[deployment.provider]])}: {why}"
+                f"the environment: {', '.join(VARIABLES[deployment.provider][SAID_BY[deployment.provider]])}: {why}"
             )
         deployments.append(deployment)
     return Config(deployments=tuple(deployments))
 
 
-def fallbacks(provider: str, given: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """By parameter, which of LiteLLM's variables says what an entry, in which others are `given`, does not."""
-    found = {}
-    for parameter, names in VARIABLES.get(provider, {}).items():
-        variable = next(filter(environment.get, names), None)
-        if parameter not in given and variable is not None:
-            found[parameter] = variable
-    if "api_key" in given or "azure_ad_token" in given:  # one way to prove who we are is enough
-        found = {name: found[name] for name in found.keys() - {"api_key", "azure_ad_token", "client_secret"}}
+def _members(member: object, number: int, source: ConfigFile, environment: Mapping[str, str]) -> list[Any]:
+    """What an entry stands for: itself, one for each provider, or nothing that is run here."""
+    found = [] if _left_out(member) else expanded(member, environment)
+    if not found:
+        log("config_model_ignored", severity="WARNING", file=source.at("model_list", number))
+    for each in found:
+        own = each["litellm_params"].keys() & _CONNECTION if each is not member else ()
+        if own:
+            raise ConfigError(
+                f"{source.at('model_list', number, 'litellm_params', min(own))}: model '*' runs at every provider, so "
+                f"{min(own)} would be sent to all of them: name the one that it belongs to, such as openai/*"
+            )
     return found
 
 
@@ -264,13 +223,41 @@ def _left_out(member: object) -> bool:
     return not_ours(model, mode)
 
 
-def not_ours(model: object, mode: object) -> bool:
-    """Of a file that serves more than batches: what no batch of ours can run, and is nobody's mistake."""
-    return str(model).partition("/")[0] in _ELSEWHERE or mode in _NO_BATCH
-
-
-def _said(provider: str, given: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
+def _said(provider: str, given: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, str]:
     return {name: environment[variable] for name, variable in fallbacks(provider, given, environment).items()}
+
+
+def _given(entry: _Entry) -> dict[str, object]:
+    return {name: value for name, value in entry.litellm_params if value is not None}
+
+
+def _read(entry: _Entry, alone: Deployment, number: int, source: ConfigFile, before: list[_Read]) -> _Read:
+    """An entry beside those before it: with an id that none of them has, and its own price."""
+    at = source.at("model_list", number)
+    same = next((each for each in before if each.deployment.id == alone.id), None)
+    if entry.model_info.id and same is not None:
+        own = source.at("model_list", number, "model_info", "id")
+        raise ConfigError(f"{own}: model_info.id {entry.model_info.id!r} is also that of {same.at}")
+    deployment = _distinct(alone, before)
+    said = {**(entry.model_info.model_extra or {}), **(entry.litellm_params.model_extra or {})}
+    try:
+        rates, ignored = listed_price(deployment.provider, said)
+    except ValueError as error:
+        raise ConfigError(f"{at}: {error}") from error
+    if ignored:
+        log("config_keys_ignored", severity="WARNING", file=at, keys=ignored, model=entry.model_name)
+    if not rates:
+        return _Read(at, alone.id, entry, deployment, None)
+    priced = deployment.model_copy(update={"price_name": f"{deployment.price_name}@{deployment.id}"})
+    price = PriceOverride(model=priced.price_name, source="model_list", usd_per_million=rates)
+    return _Read(at, alone.id, entry, priced, price)
+
+
+def _refused(read: _Read, refuse: Refuse, environment: Mapping[str, str], *, keys: bool) -> str | None:
+    why = refuse(read.deployment if keys else _as_if_with_key(read.deployment))
+    if why and "needs api_key" in why and kept_back(read.deployment.provider, _given(read.entry), environment):
+        return f"{why}: unless the entry itself names it, OPENAI_API_KEY goes to OpenAI alone"
+    return why
 
 
 def _as_if_with_key(deployment: Deployment) -> Deployment:
@@ -283,16 +270,14 @@ def _deployment(
     entry: _Entry, number: int, source: ConfigFile, ours: _Our, environment: Mapping[str, str]
 ) -> Deployment:
     at = source.at("model_list", number, "litellm_params", "model")
-    provider, slash, model = entry.litellm_params.model.partition("/")
-    if not slash:
-        raise ConfigError(
-            f"{at}: model {entry.litellm_params.model!r} needs its provider in front, such as vertex_ai/{provider}"
-        )
-    given = {name for name, value in entry.litellm_params if value is not None}
-    params, info = entry.litellm_params.model_copy(update=_said(provider, given, environment)), entry.model_info
+    provider, model = split_model(entry.litellm_params.model)
+    if not provider:
+        raise ConfigError(f"{at}: model {model!r} needs its provider in front, such as vertex_ai/{model}")
+    info = entry.model_info
+    params = entry.litellm_params.model_copy(update=_said(provider, _given(entry), environment))
     if provider == "vertex_ai" and not params.vertex_location and "VERTEXAI_PROJECT" in environment:
         params = params.model_copy(update={"vertex_location": LOCATION})
-    extra = (params.model_extra or {}).keys() - {f"{name}{end}" for name in _RATES for end in ("", _BATCH)}
+    extra = (params.model_extra or {}).keys() - PRICES
     if extra:
         log("config_keys_ignored", severity="WARNING", file=source.name, keys=sorted(extra), model=entry.model_name)
     base = params.api_base.rstrip("/") if params.api_base else None
@@ -307,7 +292,7 @@ def _deployment(
         raise ConfigError(f"{at}: a pattern has one * in model_name and one in model")
     credentials = params.vertex_credentials
     return Deployment(
-        id=derived(entry.model_name, provider, model, *place)[:16],
+        id=derived(*((info.id,) if info.id else (entry.model_name, provider, model, *place)))[:16],
         group=entry.model_name,
         provider=provider,
         model=model,
@@ -324,9 +309,8 @@ def _deployment(
         client_id=params.client_id,
         client_secret=params.client_secret,
         azure_ad_token=params.azure_ad_token,
-        weight=params.weight or params.rpm or params.tpm or 1.0,
         parallel=params.max_parallel_requests,
-        timeout=params.timeout,
+        timeout=None if params.timeout is None else min(params.timeout, _LONGEST_LINE),
         batches=info.batches,
         media_hosts=(*info.media_hosts, *ours.media_hosts),
         private_hosts=ours.private_hosts,
@@ -343,21 +327,66 @@ def _price_name(provider: str, model: str, base: str | None) -> str:
     """
     if provider == "vertex_ai":
         return model
-    host = (urlsplit(base).hostname or "") if base else "api.openai.com"
-    if provider == "openai" and not re.fullmatch(r"([a-z]{2}\.)?api\.openai\.com", host):
-        return f"{host}/{model}"
+    if provider == "openai" and base and not is_openai(base):
+        return f"{urlsplit(base).hostname or ''}/{model}"
     return f"{provider}/{model.removeprefix(f'{provider}/')}"
 
 
-def _distinct(deployment: Deployment, before: list[Deployment]) -> Deployment:
+def _distinct(deployment: Deployment, before: list[_Read]) -> Deployment:
     """Two accounts at one place differ in nothing that an id may be made of: the second and on are numbered."""
-    ids = {each.id for each in before}
+    ids = {each.deployment.id for each in before}
     number = 2
     id = deployment.id
     while id in ids:
         id = derived(deployment.id, str(number))[:16]
         number += 1
     return deployment.model_copy(update={"id": id})
+
+
+def _tell_alike(read: list[_Read]) -> None:
+    """Their numbers change with their order, and then a job is looked for at the other account."""
+    places: dict[str, list[_Read]] = defaultdict(list)
+    for each in read:
+        places[each.place].append(each)
+    for alike in places.values():
+        if len(alike) > 1:
+            files = [each.at for each in alike]
+            log("config_accounts_alike", severity="WARNING", files=files, model=alike[0].entry.model_name)
+
+
+def _weighed(read: list[_Read], source: ConfigFile) -> tuple[Deployment, ...]:
+    """The deployments, each with its weight among those of its group."""
+    groups: dict[str, list[_Read]] = defaultdict(list)
+    for each in read:
+        groups[each.deployment.group].append(each)
+    weights: dict[str, float] = {}
+    for group, members in groups.items():
+        found = _weights([each.entry.litellm_params for each in members])
+        if found is None:
+            log("config_weights_unlike", severity="WARNING", file=source.name, model=group)
+        for each, weight in zip(members, found or [1.0] * len(members), strict=True):
+            weights[each.deployment.id] = weight
+    return tuple(each.deployment.model_copy(update={"weight": weights[each.deployment.id]}) for each in read)
+
+
+def _weights(members: list[_Params]) -> list[float] | None:
+    """By what all of a group have; None where they have different things: requests cannot be compared with tokens."""
+    if any(each.weight is not None for each in members):
+        found = [1.0 if each.weight is None else each.weight for each in members]
+        return found if any(found) else [1.0] * len(members)  # all of them last is none of them last
+    for said in ([each.rpm for each in members], [each.tpm for each in members]):
+        limits = [limit for limit in said if limit is not None]
+        if len(limits) == len(members):
+            return limits
+    return None if any(each.rpm or each.tpm for each in members) else [1.0] * len(members)
+
+
+def _prices(ours: _Our, source: ConfigFile) -> tuple[PriceOverride, ...]:
+    for number, price in enumerate(ours.prices):
+        if (why := wrong_price(price)) is not None:
+            at = source.at("offpeak", "prices", number)
+            raise ConfigError(f"{at}: offpeak.prices[{number}] ({price.model}): {why}")
+    return ours.prices
 
 
 def _limits(ours: Limits, general: object, source: ConfigFile) -> Limits:
@@ -405,24 +434,3 @@ def _unsafe(base: str | None, private_hosts: tuple[str, ...], *, plain: bool) ->
 def _numeric(host: str) -> bool:
     """An address, in any of the ways in which a resolver reads one: `10.0.0.1`, `0x7f.1`, `2130706433`, `fd00::1`."""
     return ":" in host or re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", host) is not None
-
-
-def _listed_price(entry: _Entry, deployment: Deployment, at: str) -> dict[str, Decimal]:
-    """What LiteLLM's own keys say that a token costs, in dollars per million. Vertex's prices stand in the book.
-
-    As in LiteLLM, a batch costs half of a price that is not said to be a batch's; a server of one's own knows no other.
-    """
-    if deployment.provider == "vertex_ai":
-        return {}
-    said = {**(entry.model_info.model_extra or {}), **(entry.litellm_params.model_extra or {})}
-    share = Decimal(1) if deployment.provider == "hosted_vllm" else Decimal("0.5")
-    rates = {}
-    try:
-        for key, name in _RATES.items():
-            if said.get(f"{key}{_BATCH}") is not None:
-                rates[name] = Decimal(str(said[f"{key}{_BATCH}"])) * 10**6
-            elif said.get(key) is not None:
-                rates[name] = Decimal(str(said[key])) * 10**6 * share
-    except ArithmeticError:
-        raise ConfigError(f"{at}: {' and '.join(_RATES)}, also with {_BATCH} behind, are dollars per token") from None
-    return rates

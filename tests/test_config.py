@@ -112,8 +112,26 @@ def test_a_price_with_an_unquoted_day_is_read() -> None:
 
 def test_a_rate_that_does_not_exist_is_a_mistake_at_start() -> None:
     prices = "offpeak:\n  prices:\n    - {model: m, usd_per_million: {inputt: 1}}\n"
-    with pytest.raises(ConfigError, match=r"^c\.yaml: offpeak\.prices\[0\].*inputt"):
+    with pytest.raises(ConfigError, match=r"^c\.yaml:10: offpeak\.prices\[0\] \(m\): .*inputt"):
         read(FLASH + prices)
+
+
+def test_a_price_is_numbered_as_in_its_own_list() -> None:
+    """Prices of entries come before it, and are none of `offpeak.prices`."""
+    listed = MINI + "      input_cost_per_token: 1.0e-06\n"
+    prices = """offpeak:
+  prices:
+    - {model: m, usd_per_million: {input: 1}}
+    - {model: n, since: 2026-12-01, until: 2026-11-01, usd_per_million: {input: 1}}
+"""
+    with pytest.raises(ConfigError, match=r"^c\.yaml:11: offpeak\.prices\[1\] \(n\): since 2026-12-01 is after"):
+        read(listed + prices)
+
+
+def test_a_price_of_an_entry_is_reported_where_the_entry_stands() -> None:
+    with pytest.raises(ConfigError, match=r"^c\.yaml:3: .*input: -0\.\d+ is not a price") as caught:
+        read(MINI + "      input_cost_per_token: -1.0e-07\n")
+    assert "offpeak.prices" not in str(caught.value)
 
 
 SENDERS = """

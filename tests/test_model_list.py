@@ -1,14 +1,19 @@
 """LiteLLM's own examples and variables are a configuration as they are."""
 
+import json
 import os
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from shared.app import configuration
-from shared.config import Config
+from shared.config import Config, Deployment
 from shared.domain.errors import ConfigError
+from shared.domain.ids import derived
 from shared.model_list import config_of_environment, read_config
+from shared.pricing.book import Book
+from shared.pricing.price import Rate
 
 DOCUMENTED = """
 model_list:
@@ -143,7 +148,9 @@ def test_weights_limits_and_modes_of_a_deployment_are_read() -> None:
 @pytest.mark.parametrize(
     ("more", "line", "words"),
     [
-        ("      weight: 0\n", 6, "greater than 0"),
+        ("      weight: -1\n", 6, "greater than or equal to 0"),
+        ("    model_info: {input_cost_per_token: -0.1}\n", 2, "input: .* is not a price"),
+        ("    model_info: {cache_read_input_token_cost_batches: much}\n", 2, "dollars per token"),
         ("      max_parallel_requests: many\n", 6, "integer"),
         ("    model_info: {batches: never}\n", 6, "server"),
         ("    model_info:\n      batch_limits: {line: 5}\n", 7, "not permitted"),
@@ -203,3 +210,218 @@ def test_models_that_no_batch_of_ours_can_run_are_left_out_with_a_word(capsys: p
     text = entry("anthropic/claude-sonnet-5") + entry("vertex_ai/imagen-4").removeprefix("model_list:\n") + image
     assert read(text).deployments == ()
     assert capsys.readouterr().out.count("config_model_ignored") == 2
+
+
+def more(*entries: str) -> str:
+    """Several entries in one list."""
+    return "model_list:\n" + "".join(each.removeprefix("model_list:\n") for each in entries)
+
+
+def warned(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def rate(config: Config, deployment: Deployment) -> Rate | None:
+    book = Book.load(config.prices)
+    return book.rate(deployment.price_name, location="global", day="2026-11-21", prompt_tokens=1)
+
+
+# Prices
+
+
+def test_a_pattern_s_own_price_is_that_of_each_of_its_models() -> None:
+    text = entry("'openai/*'", api_key="sk-x", input_cost_per_token_batches="7.0e-06")
+    config = read(text.replace("model_name: m", 'model_name: "*"'))
+    for model in ("gpt-4o", "gpt-4o-mini"):
+        (found,) = config.deployments_of(model)
+        priced = rate(config, found)
+        assert priced is not None
+        assert priced.text == 7
+        assert found.model == model
+
+
+def test_a_pattern_without_a_price_has_those_of_its_models() -> None:
+    config = read(entry("'openai/*'", api_key="sk-x").replace("model_name: m", 'model_name: "*"'))
+    assert config.deployments_of("gpt-4o")[0].price_name == "openai/gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("said", "cached", "written"),
+    [
+        ({"cache_read_input_token_cost": "1.0e-06", "cache_creation_input_token_cost": "4.0e-06"}, "0.5", "2"),
+        ({"cache_read_input_token_cost_batches": "1.0e-06", "cache_creation_input_token_cost": "4.0e-06"}, "1", "2"),
+        ({"cache_creation_input_token_cost_batches": "4.0e-06"}, None, "4"),
+    ],
+)
+def test_what_a_cache_costs_is_read_as_litellm_calls_it(
+    said: dict[str, str], cached: str | None, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = read(entry("openai/gpt-4o", api_key="sk-x", input_cost_per_token="2.0e-06", **said))
+    priced = rate(config, config.deployments[0])
+    assert priced is not None
+    assert priced.cached_text == (None if cached is None else Decimal(cached))
+    assert priced.text == 1
+    assert priced.cache_write == Decimal(written)
+    assert warned(capsys) == []
+
+
+def test_a_cache_s_price_alone_leaves_the_book_s_in_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else the model would have no price for all the rest of its tokens."""
+    config = read(entry("openai/gpt-4o", api_key="sk-x", cache_read_input_token_cost="1.0e-06"))
+    assert (config.prices, config.deployments[0].price_name) == ((), "openai/gpt-4o")
+    (warning,) = warned(capsys)
+    assert (warning["message"], warning["keys"]) == ("config_keys_ignored", ["cache_read_input_token_cost"])
+
+
+def test_at_vertex_a_batch_s_price_counts_and_others_are_left_with_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """The book knows Vertex's batches better than half of a price does."""
+    place = {"vertex_project": "p", "vertex_location": "global"}
+    plain = read(entry("vertex_ai/gemini-2.5-flash", **place, input_cost_per_token="9.0e-06"))
+    assert plain.prices == ()
+    (warning,) = warned(capsys)
+    assert (warning["message"], warning["keys"]) == ("config_keys_ignored", ["input_cost_per_token"])
+    assert warning["file"] == "c.yaml:2"
+    config = read(entry("vertex_ai/gemini-2.5-flash", **place, input_cost_per_token_batches="9.0e-06"))
+    priced = rate(config, config.deployments[0])
+    assert priced is not None
+    assert priced.text == 9
+    assert warned(capsys) == []
+
+
+# What LiteLLM's users write as a model
+
+
+def test_openai_s_models_need_no_prefix() -> None:
+    (found,) = read(entry("gpt-4o", api_key="sk-x")).deployments
+    assert (found.provider, found.model, found.price_name) == ("openai", "gpt-4o", "openai/gpt-4o")
+    assert found.id == read(entry("openai/gpt-4o", api_key="sk-x")).deployments[0].id
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["claude-sonnet-4-5", "command-r", "text-completion-openai/davinci-002", "anthropic_text/claude-2", "poe/x"],
+)
+def test_what_only_others_run_is_left_out_with_a_word(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert read(entry(model, api_key="os.environ/NOT_SET")).deployments == ()
+    (warning,) = warned(capsys)
+    assert (warning["message"], warning["file"]) == ("config_model_ignored", "c.yaml:2")
+
+
+ANY = entry('"*"').replace("model_name: m", 'model_name: "*"')
+
+
+def test_any_model_is_what_variables_alone_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"VERTEXAI_PROJECT": "p", "OPENAI_API_KEY": "sk-openai", "HOSTED_VLLM_API_BASE": "http://gpu:8000"}
+    monkeypatch.setattr(os, "environ", said)
+    config = read(ANY)
+    assert config.deployments == config_of_environment(said).deployments
+    assert [each.provider for each in config.deployments_of("gpt-4o")] == ["openai"]
+    named = read(ANY + "    model_info: {mode: chat}\n")
+    assert [each.info for each in named.deployments] == [{"mode": "chat"}] * 3
+
+
+def test_any_model_of_nobody_is_left_out_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    assert read(ANY).deployments == ()
+    assert [each["message"] for each in warned(capsys)] == ["config_model_ignored"]
+
+
+def test_a_key_is_not_given_to_every_provider() -> None:
+    with pytest.raises(ConfigError, match=r"^c\.yaml:5: .*api_key.* such as openai/\*"):
+        read(ANY + "      api_key: sk-x\n")
+
+
+# Who is who
+
+
+def test_an_entry_s_own_id_outlives_its_neighbours() -> None:
+    """Two accounts at one place: which is removed or comes first must not make one the other."""
+    one = entry("openai/gpt-4o", api_key="sk-a") + "    model_info: {id: account-a}\n"
+    two = entry("openai/gpt-4o", api_key="sk-b") + "    model_info: {id: 17}\n"
+    keys = {each.id: each.api_key for each in read(more(one, two)).deployments}
+    assert keys == {derived("account-a")[:16]: "sk-a", derived("17")[:16]: "sk-b"}
+    assert {each.id: each.api_key for each in read(more(two, one)).deployments} == keys
+    (left,) = read(more(two)).deployments
+    assert keys[left.id] == "sk-b"
+
+
+def test_two_entries_cannot_have_one_id() -> None:
+    one = entry("openai/gpt-4o", api_key="sk-a") + "    model_info: {id: a}\n"
+    with pytest.raises(ConfigError, match=r"^c\.yaml:11: model_info.id 'a' is also that of c\.yaml:2"):
+        read(more(one, one))
+
+
+def test_accounts_that_cannot_be_told_apart_are_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    one = entry("openai/gpt-4o", api_key="sk-a")
+    read(more(one, one.replace("sk-a", "sk-b"), one.replace("sk-a", "sk-c")))
+    (warning,) = warned(capsys)
+    assert (warning["message"], warning["model"]) == ("config_accounts_alike", "m")
+    assert warning["files"] == ["c.yaml:2", "c.yaml:6", "c.yaml:10"]
+
+
+# Shares
+
+
+@pytest.mark.parametrize(
+    ("members", "weights", "warnings"),
+    [
+        ([{"rpm": 10}, {"rpm": 30}], [10, 30], 0),
+        ([{"tpm": 1000}, {"tpm": 3000, "rpm": 5}], [1000, 3000], 0),
+        ([{"rpm": 10, "tpm": 9}, {"rpm": 30, "tpm": 9}], [10, 30], 0),
+        ([{"weight": 3}, {"rpm": 30}, {}], [3, 1, 1], 0),
+        ([{"weight": 3}, {"weight": 0}], [3, 0], 0),
+        ([{"weight": 0}, {"weight": 0}], [1, 1], 0),
+        ([{"rpm": 10}, {"tpm": 100_000}], [1, 1], 1),
+        ([{"rpm": 10}, {}], [1, 1], 1),
+        ([{}, {}], [1, 1], 0),
+    ],
+)
+def test_a_group_is_weighed_by_what_all_its_members_have(
+    members: list[dict[str, int]], weights: list[float], warnings: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers = [
+        entry("hosted_vllm/llama", api_base=f"http://gpu-{number}:8000", **params)
+        for number, params in enumerate(members)
+    ]
+    assert [each.weight for each in read(more(*servers)).deployments] == weights
+    assert [each["message"] for each in warned(capsys)] == ["config_weights_unlike"] * warnings
+
+
+def test_groups_are_weighed_by_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    one = entry("openai/gpt-4o", api_key="sk-a", rpm=5)
+    config = read(more(one, entry("openai/gpt-4o", api_key="sk-a", tpm=7).replace("model_name: m", "model_name: n")))
+    assert [each.weight for each in config.deployments] == [5, 7]
+    assert warned(capsys) == []
+
+
+# Whose key goes where
+
+
+@pytest.mark.parametrize("base", ["https://gateway.example.com/v1", "https://api.openai.com.example.com/v1"])
+def test_openai_s_key_goes_nowhere_else(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    with pytest.raises(ConfigError, match=r"^c\.yaml:4: .*needs api_key.*OPENAI_API_KEY goes to OpenAI alone"):
+        read(entry("openai/foo", api_base=base))
+
+
+def test_a_server_that_needs_no_key_is_not_given_openai_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    text = entry("openai/foo", api_base="https://gpu.example.com/v1") + "    model_info: {batches: execute}\n"
+    assert read(text).deployments[0].api_key is None
+
+
+@pytest.mark.parametrize("said", ["https://eu.api.openai.com/v1", "os.environ/OPENAI_BASE_URL", None])
+def test_openai_s_key_goes_to_openai_and_where_its_variables_point(
+    said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example.com/v1/")
+    (found,) = read(entry("openai/foo", **({} if said is None else {"api_base": said}))).deployments
+    assert found.api_key == "sk-openai"
+
+
+def test_a_line_has_to_end_within_one_message_whatever_the_file_allows() -> None:
+    """LiteLLM's files often say 600."""
+    assert read(entry("hosted_vllm/llama", api_base="http://gpu:8000", timeout=600)).deployments[0].timeout == 400

@@ -20,7 +20,7 @@ from shared.pricing.price import NAMES, Rate, rate_of
 if TYPE_CHECKING:
     from shared.config import PriceOverride
 
-__all__ = ["Book", "Tariff", "normalised"]
+__all__ = ["Book", "Tariff", "normalised", "wrong_price"]
 
 _FILE: Final = Path(__file__).with_name("book.json")
 _ONE: Final = Decimal(1)
@@ -72,8 +72,13 @@ class Book:
         version, prices = _shipped()
         if not overrides:
             return cls(version, prices)
-        ours = tuple(_overriding(override, number) for number, override in enumerate(overrides))
-        return cls(f"{version}+{zlib.crc32(repr(ours).encode()):08x}", prices, ours)
+        ours = []
+        for number, override in enumerate(overrides):
+            try:
+                ours.append(_overriding(override))
+            except ValueError as error:
+                raise ConfigError(f"offpeak.prices[{number}] ({override.model}): {error}") from error
+        return cls(f"{version}+{zlib.crc32(repr(tuple(ours)).encode()):08x}", prices, ours)
 
     def rate(self, model: str, *, location: str, day: str, prompt_tokens: int) -> Rate | None:
         """What a line costs whose prompt has `prompt_tokens`; None where we do not know."""
@@ -140,32 +145,37 @@ def _priced(entry: Mapping[str, Any]) -> _Price:
     )
 
 
-def _overriding(override: "PriceOverride", number: int) -> _Price:
-    at = f"offpeak.prices[{number}] ({override.model})"
+def wrong_price(override: "PriceOverride") -> str | None:
+    """What is wrong with a price of the configuration; None where nothing is."""
+    try:
+        _overriding(override)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _overriding(override: "PriceOverride") -> _Price:
     if unknown := sorted(override.usd_per_million.keys() - set(NAMES)):
-        raise ConfigError(f"{at}: usd_per_million does not know {', '.join(unknown)}; it knows {', '.join(NAMES)}")
+        raise ValueError(f"usd_per_million does not know {', '.join(unknown)}; it knows {', '.join(NAMES)}")
     uplift = _ONE if override.regional_uplift is None else override.regional_uplift
     if not uplift.is_finite() or not 1 <= uplift <= 10:
-        raise ConfigError(f"{at}: regional_uplift {uplift} is not a factor such as 1.1")
-    since, until = _day(override.since, at) or _ALWAYS[0], _day(override.until, at) or _ALWAYS[1]
+        raise ValueError(f"regional_uplift {uplift} is not a factor such as 1.1")
+    since, until = _day(override.since) or _ALWAYS[0], _day(override.until) or _ALWAYS[1]
     if since > until:
-        raise ConfigError(f"{at}: since {since} is after until {until}")
+        raise ValueError(f"since {since} is after until {until}")
     name = normalised(override.model)
-    try:
-        return _Price(
-            model=name,
-            match=f"^{re.escape(name)}{_VERSION}$",
-            since=since,
-            until=until,
-            at_global=Tariff(rate_of(override.usd_per_million, _ONE)),
-            regional=Tariff(rate_of(override.usd_per_million, uplift)),
-        )
-    except ValueError as error:
-        raise ConfigError(f"{at}: {error}") from error
+    return _Price(
+        model=name,
+        match=f"^{re.escape(name)}{_VERSION}$",
+        since=since,
+        until=until,
+        at_global=Tariff(rate_of(override.usd_per_million, _ONE)),
+        regional=Tariff(rate_of(override.usd_per_million, uplift)),
+    )
 
 
-def _day(text: str | None, at: str) -> str | None:
+def _day(text: str | None) -> str | None:
     try:
         return text and date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise ConfigError(f"{at}: there is no day {text}") from error
+        raise ValueError(f"there is no day {text}") from error

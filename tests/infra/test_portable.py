@@ -96,6 +96,34 @@ def test_what_litellm_s_variables_say_is_said_in_it() -> None:
     assert said == {"model": "vertex_ai/gemini-2.5-flash", "vertex_project": "p", "vertex_location": "us-central1"}
 
 
+def test_a_model_without_a_prefix_and_any_model_mean_the_same_there() -> None:
+    text = """
+model_list:
+  - {model_name: mini, litellm_params: {model: gpt-4o-mini}}
+  - {model_name: "*", litellm_params: {model: "*"}, model_info: {id: mine}}
+  - {model_name: claude, litellm_params: {model: claude-sonnet-5, api_key: sk-in-the-file}}
+"""
+    environment = {"OPENAI_API_KEY": "sk-goldfinch", "HOSTED_VLLM_API_BASE": "http://gpu:8000"}
+    assert named_keys(text, environment) == ["OPENAI_API_KEY"]
+    here = configuration(text, name="here", environment=environment)
+    there = written(text, environment)
+    assert "goldfinch" not in there
+    assert configuration(there, name="there", environment={"OPENAI_API_KEY": "sk-goldfinch"}) == here
+    assert here.groups() == ["mini", "openai/*", "hosted_vllm/*"]
+
+
+def test_openai_s_key_is_not_sent_along_for_another_host() -> None:
+    text = """
+model_list:
+  - model_name: m
+    litellm_params: {model: openai/m, api_base: os.environ/MY_BASE}
+    model_info: {batches: execute}
+"""
+    assert named_keys(text, ENVIRONMENT) == []
+    assert params(written(text))[0]["api_base"] == ENVIRONMENT["MY_BASE"]
+    assert named_keys(text, {**ENVIRONMENT, "OPENAI_BASE_URL": ENVIRONMENT["MY_BASE"]}) == ["OPENAI_API_KEY"]
+
+
 def test_azure_s_application_keeps_its_secret_and_shows_its_name() -> None:
     text = """
 model_list:

@@ -14,7 +14,7 @@ import pytest
 from shared.config import PriceOverride
 from shared.domain.errors import ConfigError
 from shared.pricing import book as module
-from shared.pricing.book import Book, normalised
+from shared.pricing.book import Book, normalised, wrong_price
 from shared.pricing.price import NAMES, Rate
 
 DAY: Final = "2026-11-20"
@@ -322,6 +322,13 @@ def test_a_wrong_override_is_refused_by_name(wrong: PriceOverride, message: str)
     """Before anything runs, with the place and what is wrong there."""
     with pytest.raises(ConfigError, match=message):
         Book.load((override(input="1"), wrong))
+
+
+def test_a_price_is_judged_by_itself_too() -> None:
+    """Whoever reads it from a file knows where it stands."""
+    assert wrong_price(override(input="1")) is None
+    assert wrong_price(override(input="-1")) == "input: -1 is not a price in US dollars per million tokens"
+    assert "there is no day" in (wrong_price(override(input="1", since="2026-02-30")) or "")
 
 
 def test_loading_leaves_the_book_as_it_was() -> None:
