@@ -56,14 +56,15 @@ def hints_of(call: Call, body: Place, *, body_first: bool = False) -> Hints:
     `body` is a JSON object, or the fields of a form as far as they have been read.
     """
     query, headers = _query(call), _headers(call)
-    models = [_model(call, place) for place in (body, query, headers)]
-    targets = [_targets(call, place) for place in (body, query)]
     near, far = _provider(headers, _PROVIDER), _provider(query, _PROVIDER)
     said = _provider(body, _PROVIDER), _provider(body, _SHORT)
     order = (call.provider, _provider(query, _SHORT), *((*said, near, far) if body_first else (near, far, *said)))
+    provider = next(filter(None, order), None)
+    models = [_model(call, place, provider) for place in (body, query, headers)]
+    targets = [_targets(call, place, provider) for place in (body, query)]
     return Hints(
         models=next(filter(None, [*models, *targets]), ()),
-        provider=next(filter(None, order), None),
+        provider=provider or next(filter(None, (_in_front(call, place) for place in (body, query, headers))), None),
     )
 
 
@@ -98,23 +99,35 @@ def _headers(call: Call) -> Place:
     return {name: call.request.headers.get(header, "").split(",") for name, header in _HEADERS.items()}
 
 
-def _model(call: Call, place: Place) -> tuple[str, ...]:
+def _model(call: Call, place: Place, provider: str | None) -> tuple[str, ...]:
     name = _only(place, _MODEL)
-    return () if name is None else (_group(call, name, _MODEL),)
+    return () if name is None else (_group(call, name, _MODEL, provider),)
 
 
-def _targets(call: Call, place: Place) -> tuple[str, ...]:
+def _in_front(call: Call, place: Place) -> str | None:
+    """The provider in front of a model's name that only patterns fit: without it nobody would know which."""
+    name = _only(place, _MODEL) or ""
+    prefix, slash, _ = name.partition("/")
+    by_pattern = call.app.config.group_of(name) not in call.groups()
+    return prefix if slash and prefix in PROVIDERS and by_pattern else None
+
+
+def _targets(call: Call, place: Place, provider: str | None) -> tuple[str, ...]:
     """The groups of one list of names: repeated, indexed, or in one text with commas."""
     listed = (text.split(",") for key in place if _INDEX.sub("", key) == _TARGETS for text in _texts(place, key))
     names = dict.fromkeys(name.strip() for texts in listed for name in texts if name.strip())
     if len(names) > _MOST_NAMES:
         raise BadRequest(f"'{_TARGETS}' may name {_MOST_NAMES} models.", param=_TARGETS)
-    return tuple(dict.fromkeys(_group(call, name, _TARGETS) for name in names))
+    return tuple(dict.fromkeys(_group(call, name, _TARGETS, provider) for name in names))
 
 
-def _group(call: Call, name: str, param: str) -> str:
-    """The group that a name means. One that the key may not use gets the words of one that is not there."""
+def _group(call: Call, name: str, param: str, provider: str | None) -> str:
+    """The group that a name means, perhaps only with its provider in front. One that the key may not use gets the words
+    of one that is not there.
+    """
     found = call.group(string(name, param, longest=_LONGEST_NAME))
+    if found is None and provider is not None:
+        found = call.group(f"{provider}/{name}")
     if found is None:
         usable = ", ".join(call.groups()) or "none"
         raise BadRequest(

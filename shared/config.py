@@ -172,7 +172,11 @@ class Config(BaseModel, frozen=True):
         found = next((deployment for deployment in self.deployments if deployment.id == of), None)
         if found is None or found.pattern != bool(colon):
             return None
-        return found if not colon else next((each for each in self._by_pattern(model) if each.id == id), None)
+        return (
+            found
+            if not colon
+            else next((each for each in self._by_pattern(f"{found.provider}/{model}") if each.id == id), None)
+        )
 
     def _by_pattern(self, model: str) -> list[Deployment]:
         """One deployment of each pattern that the name fits: of the provider that it names, if it names any."""

@@ -40,6 +40,8 @@ def listed_price(provider: str, said: Mapping[str, Any]) -> tuple[dict[str, Deci
             rates[name] = _per_million(said[key]) * _SHARES.get(provider, _SHARE)
             taken.append(key)
     rate_of(rates, Decimal(1))
+    if "input" in rates:
+        rates.setdefault("cached", rates["input"])  # as in LiteLLM, where nothing is said of them
     if rates.keys() & {"input", "output"}:
         return rates, ignored
     return {}, sorted([*ignored, *taken])

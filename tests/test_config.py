@@ -236,7 +236,7 @@ def test_litellm_s_own_prices_of_a_batch_are_taken_and_ours_win() -> None:
     config = read(listed)
     (price,) = config.prices
     assert price.model == config.deployments[0].price_name
-    assert price.usd_per_million == {"input": Decimal("0.075"), "output": Decimal("0.3")}
+    assert price.usd_per_million == {"input": Decimal("0.075"), "cached": Decimal("0.075"), "output": Decimal("0.3")}
     ours = "offpeak: {prices: [{model: openai/gpt-4o-mini, usd_per_million: {input: '1'}}]}\n"
     rate = Book.load(read(listed + ours).prices).rate(
         config.deployments[0].price_name, location="global", day="2026-11-21", prompt_tokens=1

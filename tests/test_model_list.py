@@ -167,8 +167,8 @@ def test_prices_of_a_token_are_a_batch_s_or_half_and_all_of_them_at_a_server_of_
     priced = "    model_info: {input_cost_per_token: 0.000002, output_cost_per_token: 8.0e-06}\n"
     (openai,) = read(entry("openai/gpt-4o", api_key="sk-x") + priced).prices
     (vllm,) = read(entry("hosted_vllm/llama", api_base="http://gpu:8000") + priced).prices
-    assert {name: float(usd) for name, usd in openai.usd_per_million.items()} == {"input": 1, "output": 4}
-    assert {name: float(usd) for name, usd in vllm.usd_per_million.items()} == {"input": 2, "output": 8}
+    assert {name: float(usd) for name, usd in openai.usd_per_million.items()} == {"input": 1, "cached": 1, "output": 4}
+    assert {name: float(usd) for name, usd in vllm.usd_per_million.items()} == {"input": 2, "cached": 2, "output": 8}
 
 
 def test_two_servers_of_one_model_may_have_two_prices() -> None:
@@ -250,16 +250,16 @@ def test_a_pattern_without_a_price_has_those_of_its_models() -> None:
     [
         ({"cache_read_input_token_cost": "1.0e-06", "cache_creation_input_token_cost": "4.0e-06"}, "0.5", "2"),
         ({"cache_read_input_token_cost_batches": "1.0e-06", "cache_creation_input_token_cost": "4.0e-06"}, "1", "2"),
-        ({"cache_creation_input_token_cost_batches": "4.0e-06"}, None, "4"),
+        ({"cache_creation_input_token_cost_batches": "4.0e-06"}, "1", "4"),
     ],
 )
 def test_what_a_cache_costs_is_read_as_litellm_calls_it(
-    said: dict[str, str], cached: str | None, written: str, capsys: pytest.CaptureFixture[str]
+    said: dict[str, str], cached: str, written: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = read(entry("openai/gpt-4o", api_key="sk-x", input_cost_per_token="2.0e-06", **said))
     priced = rate(config, config.deployments[0])
     assert priced is not None
-    assert priced.cached_text == (None if cached is None else Decimal(cached))
+    assert priced.cached_text == Decimal(cached)
     assert priced.text == 1
     assert priced.cache_write == Decimal(written)
     assert warned(capsys) == []

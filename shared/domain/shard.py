@@ -100,16 +100,16 @@ class Shard:
     lines: int
     rows: int  # provider rows: more than lines where one line became several
     created_at: int
-    since: tuple[int, int] | None = (
-        None  # number and byte offset of a line of the input, its first one or one before it
-    )
+    since: tuple[int, int] | None = None  # number and offset in the input of its first line, or of one before it
     status: ShardStatus = ShardStatus.WAITING
     executes: bool = False  # its lines are run one by one, and there is no job at the provider
     tokens: int = 0  # about so many are in its lines: what a deployment's headroom is measured with
     refused_by: tuple[str, ...] = ()  # deployments that will not have it, however often they are asked
     busy_at: tuple[str, ...] = ()  # deployments that had no room or were not there, since all were asked the last time
+    rest_until: int | None = None  # of one that is run line by line: its deployment has refused it, and is left alone
     line_tries: tuple[tuple[str, int, int], ...] = ()  # of lines run one by one: key, next try, outages that it was in
     lost_at: int | None = None  # when the answer to a create was lost, so that there may be a job that we cannot see
+    left_behind: tuple[str, ...] = ()  # deployment and label of jobs that may show up where the shard was moved from
     reruns: int = 0  # how many shards before it left these lines unanswered
     attempt: int = 1  # a job that failed for no fault of ours is run again under the next
     tries: int = 0  # of creating the job of this attempt

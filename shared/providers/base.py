@@ -253,7 +253,8 @@ class Provider:
     predictions: Callable[[Job, Iterable[str]], list[str]]  # of the objects in its output, those with final rows
     fetch: Callable[[Job, Objects, str, Hold], None] | None = None
     """Copies what the job left with the provider (`Job.files`) into objects under the output prefix, each written once
-    and whole; again is the same as once. Transient where it cannot be had now. None: the provider writes there itself.
+    and whole; again is the same as once. Transient where it cannot be had now, JobMissing where the provider says that
+    some of it is gone. None: the provider writes there itself.
     """
     price_model: str  # what the price book calls the model
     location: str  # what a regional uplift depends on

@@ -19,7 +19,7 @@ from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.move import patience, places, room_after
 from shared.steps.submit import end
-from shared.steps.tidy import tidy
+from shared.steps.tidy import cancel_doubles, tidy
 
 __all__ = ["check"]
 
@@ -44,6 +44,8 @@ def check(app: App, shard_id: str) -> None:
     try:
         client = app.provider(shard.deployment).client
         job = client.get_job(last.name)
+        if not job.state.terminal and (shard.lost_at is not None or shard.left_behind):
+            cancel_doubles(app, shard, job)
         if not job.state.terminal and unwanted and _cancel_due(shard, app.now()):
             client.cancel_job(job.name)
             shard = replace(shard, cancel_sent_at=app.now())

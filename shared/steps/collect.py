@@ -13,6 +13,7 @@ from typing import Final
 from shared.app import App, Unconfigured
 from shared.domain import layout
 from shared.domain.batch import Batch, Counts, Ending, Rows, Status
+from shared.domain.clock import MINUTE
 from shared.domain.cost import LedgerEntry
 from shared.domain.errors import Transient
 from shared.domain.shard import JobState, Result, Shard, ShardStatus, move_to
@@ -21,7 +22,7 @@ from shared.lines.read import chunks_of, lines_of
 from shared.lines.rows import answered, line_of, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
-from shared.providers.base import Answer, Codec, Entry, NeverRan, ProviderRow
+from shared.providers.base import Answer, Codec, Entry, JobMissing, NeverRan, ProviderRow
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
@@ -37,6 +38,7 @@ __all__ = ["collect"]
 
 _BEAT: Final = 1024  # rows between two looks at the clock
 _MOST_RERUNS: Final = 2  # of the same lines
+_GONE_AFTER: Final = 5 * MINUTE  # of a provider saying so
 _LONGEST_ROW: Final = 64 * 2**20  # a provider is not trusted either: what is longer is nobody's row
 _HEAP: Final = 32 * 2**20  # of rows that are pieces of lines, about this much is held at once
 
@@ -154,7 +156,20 @@ class _Work:
                 if not overdue(self._batch, self._app.now()):
                     raise
                 log("results_given_up", severity="ERROR", **shard.log_context(), reason=str(trouble))
+            except JobMissing as missing:
+                if self._may_come_back():
+                    raise Transient(
+                        "the provider says that results are gone, which it may think better of"
+                    ) from missing
+                log("results_missing", severity="ERROR", **shard.log_context())
         return self._provider.predictions(shard.job, (stat.name for stat in self._app.objects.list(output)))
+
+    def _may_come_back(self) -> bool:
+        """Whether it is too early to believe that results which were paid for are gone."""
+        since, now = self._shard.empty_since, self._app.now()
+        if since is None:
+            commit(self._app, lambda turn: turn.put(replace(self._held.kept(turn), empty_since=turn.now)))
+        return not overdue(self._batch, now) and (since is None or now - since < _GONE_AFTER)
 
     def _read(self, codec: Codec, predictions: list[str]) -> None:
         """Answer each line whose row this is; rows that are pieces of lines are put aside, by line."""

@@ -264,7 +264,7 @@ class _Worker:
         for status in (ShardStatus.RUNNING, ShardStatus.WAITING):
             for shard in self._app.documents.query(SHARDS_OF_DEPLOYMENT, self._deployment, status, limit=_NEXT):
                 now = self._app.now()
-                resting = status is ShardStatus.RUNNING and shard.lease is None and (shard.due_at or 0) > now
+                resting = (shard.rest_until or 0) > now
                 free = shard.lease is None or shard.lease.until <= now
                 if free and not resting and _wanted(shard) and shard.id not in mine:
                     yield shard
@@ -351,7 +351,8 @@ class _Worker:
             shard = work.held.current(turn)
             _count(turn, shard, work)
             shard = _noted(shard, work)
-            turn.put(replace(shard, lease=None, troubles=shard.troubles + 1, busy_at=(), due_at=until))
+            troubles = shard.troubles + 1
+            turn.put(replace(shard, lease=None, troubles=troubles, busy_at=(), rest_until=until, due_at=until))
 
         commit(self._app, body)
         work.close()

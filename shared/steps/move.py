@@ -15,7 +15,7 @@ from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.ids import derived
 from shared.domain.places import Cooldown, place_of
-from shared.domain.shard import Shard, ShardStatus, move_to, next_step
+from shared.domain.shard import Shard, ShardStatus, label, move_to, next_step
 from shared.lines.errors import LineError
 from shared.log import log
 from shared.providers.base import NATIVE
@@ -31,7 +31,18 @@ from shared.steps.split import Lanes, Route, open_route
 from shared.steps.spread import in_order
 from shared.storage.ports import ObjectMissing
 
-__all__ = ["NOT_AGAIN", "Trouble", "add_shards", "cool_down", "elsewhere", "moved", "patience", "places", "room_after"]
+__all__ = [
+    "NOT_AGAIN",
+    "SILENT",
+    "Trouble",
+    "add_shards",
+    "cool_down",
+    "elsewhere",
+    "moved",
+    "patience",
+    "places",
+    "room_after",
+]
 
 _BEAT: Final = 1024  # lines between two looks at the clock
 _COOL: Final = MINUTE  # LiteLLM's cooldown is shorter, and its requests too
@@ -47,6 +58,7 @@ class Trouble:
 
 
 NOT_AGAIN: Final = Trouble(reason="its last job there failed, or there was no room")
+SILENT: Final = Trouble(reason="what it is asked for gets no answer, and nothing comes of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +163,7 @@ def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int],
     lanes = Lanes(app, batch, Buffers(app.objects, held.beat), lambda number: f"{place.folder}/{number:04d}")
     parser, left, models = parser_of(batch), iter(ordinals), set[str]()
     ordinal = next(left, None)
-    for number, raw in input_lines(app, batch):
+    for number, raw in input_lines(app, batch, since=held.record.since):
         if ordinal is None:
             break
         if number & (_BEAT - 1) == 0:
@@ -168,7 +180,7 @@ def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int],
         ordinal = next(left, None)
     if ordinal is not None:
         raise ObjectMissing(batch.input_file_id)
-    return lanes.close()
+    return [replace(each, since=held.record.since) for each in lanes.close()]
 
 
 def _refuse_stranger(app: App, batch: Batch, model: str, deployment: Deployment) -> None:
@@ -190,6 +202,7 @@ def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: obje
         index=first.index,
         lines=first.lines,
         rows=first.rows,
+        since=first.since,
         tokens=first.tokens,
         status=ShardStatus.WAITING if shard.status is ShardStatus.WAITING else move_to(shard, ShardStatus.WAITING),
         attempt=shard.attempt + 1,
@@ -198,7 +211,9 @@ def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: obje
         gone=0,
         empty_since=None,
         lost_at=None,
+        left_behind=shard.left_behind if shard.lost_at is None else (*shard.left_behind, _left_behind(shard)),
         line_tries=(),
+        rest_until=None,
         job=None,
         lease=None,
         due_at=turn.now + LOOK_AGAIN,
@@ -211,6 +226,10 @@ def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: obje
         turn.send(step, shard=moved.id)
     if batch is not None:
         turn.put(add_shards(turn, batch, others, refused_by=moved.refused_by, busy_at=moved.busy_at))
+
+
+def _left_behind(shard: Shard) -> str:
+    return f"{shard.deployment} {label(shard)}"
 
 
 def add_shards(turn: Turn, batch: Batch, found: Sequence[Shard], **changes: object) -> Batch:

@@ -25,8 +25,8 @@ from shared.steps.create import LOOK_AGAIN
 from shared.steps.finish import finalizing
 from shared.steps.parts import Buffers
 from shared.steps.report import report
-from shared.steps.source import input_lines, input_size, parser_of
-from shared.steps.split import Splitter
+from shared.steps.source import input_lines, parser_of
+from shared.steps.split import Splitter, TooManyJobs
 from shared.steps.waste import throw_away
 from shared.storage.ports import ObjectMissing
 
@@ -34,7 +34,8 @@ __all__ = ["MOST_ERRORS", "prepare"]
 
 MOST_ERRORS: Final = 100
 _BEAT: Final = 1024  # lines between two looks at the clock
-_AT_ONCE: Final = 4  # shards of one batch that are begun at a deployment where lines are run one by one
+_SLOT: Final = 32  # lines in flight of one worker, see slots.py
+_MOST_BEGUN: Final = 33  # shards of one batch at a deployment where lines are run one by one: as many as have a slot
 _QUEUED: Final = 5 * MINUTE
 
 _NO_FILE: Final = "Cannot find file {id}, or organization does not have access to it."
@@ -118,13 +119,15 @@ class _Pass:
 
     def __init__(self, app: App, held: Held[Batch]) -> None:
         batch = held.record
-        self._batch, self._limits = batch, app.config.limits
+        self._limits = app.config.limits
         buffers = Buffers(app.objects, held.beat)
         self._prefix = layout.rows_prefix(app.data_bucket, batch.id, "prepare", batch.epoch)
         self._row_prefix = row_id(batch.id)
         self._errors = buffers.parts(self._prefix, "errors")
-        self._splitter = Splitter(app, batch, buffers, input_size(app, batch))
+        self.marks: list[tuple[int, int]] = []
+        self._splitter = Splitter(app, batch, buffers, self.marks)
         self._parser = parser_of(batch)
+        self._native = batch.native
         self.ids = CustomIds()
         self.problems = Problems()
         self.lines = self.refusals = 0
@@ -137,20 +140,22 @@ class _Pass:
             if raw is None:
                 raise too_long(self._limits.line_bytes)
             line = self._parser.parse(raw)
-            if not self._batch.native:
+            if not self._native:
                 self.ids.add(line.custom_id)
             group = self._splitter.group(line)
-            if not self.problems:  # else nothing of this file will run
+            if not self.problems.count:  # else nothing of this file will run
                 self._splitter.add(number, line, group, len(raw))
         except InvalidLine as error:
             self.problems.add(number, error)
+        except TooManyJobs:
+            raise
         except LineError as error:
             if self.problems or line is None:
                 return
             self.refusals += 1
             self._errors.add(
                 refused_native(line, error)
-                if self._batch.native
+                if self._native
                 else refused(self._row_prefix, number, line.custom_id, error)
             )
 
@@ -168,10 +173,13 @@ class _Pass:
 def _read(app: App, held: Held[Batch]) -> Draft | Problems:
     """The draft of a sound file, or what is wrong with it."""
     work, most = _Pass(app, held), app.config.limits.lines_per_batch
-    for number, raw in input_lines(app, held.record):
+    for number, raw in input_lines(app, held.record, marks=work.marks):
         if number & (_BEAT - 1) == 0:
             held.beat()
-        work.read(number, raw)
+        try:
+            work.read(number, raw)
+        except TooManyJobs as error:
+            return Problems.one("too_many_jobs", error.message)
         if work.lines > most:
             return Problems.one("too_many_tasks", f"The input file has too many lines: a batch may have {most:,}.")
     if work.lines == 0:
@@ -209,6 +217,8 @@ def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
 
 
 def _start(app: App, held: Held[Batch], draft: Draft) -> None:
+    most = {id: _begun(app, id) for id in {shard.deployment for shard in draft.shards if shard.executes}}
+
     def body(turn: Turn) -> Batch:
         batch = advance(held.current(turn), Status.IN_PROGRESS, at=turn.now)
         batch = replace(
@@ -224,7 +234,7 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
         begun: Counter[str] = Counter()
         for shard in draft.shards:
             begun[shard.deployment] += shard.executes
-            queued = begun[shard.deployment] > _AT_ONCE  # whoever has done the first goes on with these
+            queued = begun[shard.deployment] > most.get(shard.deployment, 0)  # who has done the first goes on with them
             turn.add(replace(shard, due_at=turn.now + (_QUEUED if queued else LOOK_AGAIN)))
             step = next_step(shard)
             if step is not None and not queued:
@@ -236,3 +246,8 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
 
     batch = commit(app, body)
     report(batch, lines=draft.lines, refused=draft.refusals, shards=batch.shards)
+
+
+def _begun(app: App, deployment: str) -> int:
+    """How many shards are begun by messages of their own: one for each worker that finds a slot, and one more."""
+    return min(_MOST_BEGUN, -(-app.provider(deployment).parallel // _SLOT) + 1)

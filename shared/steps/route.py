@@ -23,7 +23,8 @@ def candidates(config: Config, batch: Batch, model: str) -> tuple[str, list[Depl
 
     InvalidLine where there is no such model for this caller; LineError where the line contradicts the hints.
     """
-    group = config.group_of(model)
+    named = model if _prefix(model) or batch.hints.provider is None else f"{batch.hints.provider}/{model}"
+    group = config.group_of(model) or config.group_of(named)  # a name that several patterns fit needs its provider
     if batch.hints.models and group not in batch.hints.models:
         group = _called_so(config, batch.hints.models, model)
         if group is None:
@@ -32,7 +33,7 @@ def candidates(config: Config, batch: Batch, model: str) -> tuple[str, list[Depl
         raise InvalidLine(
             "model_not_found", f"The provided model '{model[:64]}' is not supported by the Batch API.", "body.model"
         )
-    found = config.deployments_of(group, model=model)
+    found = config.deployments_of(group, model=named)
     for provider in (batch.hints.provider, _prefix(model)):
         if provider is None:
             continue

@@ -1,10 +1,13 @@
 """Lines to shards: which deployment runs a line, and with which others it may share a job.
 
 The deployment is chosen here, when the batch is prepared. One job has one model, a most of rows and of bytes, and one
-type for each path of free-form JSON. Lines that do not fit an open shard open another one.
+type for each path of free-form JSON. Lines that do not fit an open shard open another one. What callers write bounds
+neither how many models a pattern stands for nor how many shards there are: we do.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +19,7 @@ from shared.domain import layout
 from shared.domain.batch import Batch
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.shard import Shard
+from shared.lines.checks import shown
 from shared.lines.errors import InvalidLine, LineError
 from shared.log import log
 from shared.providers.base import NATIVE, Codec, Encoded, Entry, Limits, Refused, RequestLine
@@ -24,7 +28,9 @@ from shared.steps.parts import Buffers, Parts
 from shared.steps.route import candidates, named_by_hints
 from shared.steps.spread import Spread, in_order
 
-__all__ = ["Group", "Lanes", "Route", "Splitter", "open_route"]
+__all__ = ["MOST_JOBS", "Group", "Lanes", "Route", "Splitter", "TooManyJobs", "open_route"]
+
+MOST_JOBS: Final = 4_000  # shards of one batch: they are stored in one transaction, and Firestore's takes 10 MiB
 
 _MOST_LANES: Final = 8  # shards that are written side by side because their lines' free-form JSON cannot share a job
 _MOST_SHARDS: Final = 256  # of one batch, where that is the reason
@@ -38,10 +44,21 @@ _NO_MODEL: Final = (
 )
 _MOST_PATHS: Final = 5_000  # of free-form JSON in one job: each becomes a column of the importer's table
 _MOST_SPELLINGS: Final = 1_000  # of models; more are looked up each time
+_MOST_NAMED: Final = 100  # deployments of patterns: callers make up the names that fit one
+_TOO_MANY_MODELS: Final = (
+    f"The input file names too many models: those that are not listed one by one may be {_MOST_NAMED} in a batch, each "
+    "counted once for every place that runs it. Split the file into several batches."
+)
+_TOO_MANY_JOBS: Final = (
+    "The requests of the input file do not fit into {most:,} jobs, and a batch may have no more.{why} "
+    "Split the file into several{or_else}."
+)
+_LIMIT: Final = " A job for the model '{group}' may have {limit}, as it is set up here."
+_RAISE: Final = ", or raise the batch_limits of the deployments of that model"
 _FANNED_ROWS: Final = 25_000  # where lines become several rows each, `collect` has to bring these together again
 _INDEX_BYTES: Final = 32 * 2**20  # `collect` holds a shard's index in memory
 _EXECUTED: Final = Limits(rows=500, bytes=4 * 2**20)
-_TOKEN: Final = 4  # bytes, roughly
+_TOKEN: Final = 4  # bytes, roughly: what is in the rows is known, and what the provider will count is not
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -54,6 +71,12 @@ class Route:
     codec: Codec
     limits: Limits
     executes: bool
+    key: tuple[str, str]  # lines of one key may share a job
+    most_bytes: int  # of one job: what the provider takes, and what may be enqueued there
+
+
+class TooManyJobs(LineError):
+    """The lines so far need more shards than a batch may have. The message says which limit makes them so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +98,10 @@ def open_route(app: App, deployment: Deployment, endpoint: str) -> Route | None:
         executes = provider.executes()
     except Refused:  # a wrong key: whoever runs the lines is told so, too, and knows how long to be patient with it
         executes = deployment.batches != "server"
-    return Route(deployment, codec, _small(provider.limits) if executes else provider.limits, executes)
+    limits = _small(provider.limits) if executes else provider.limits
+    tokens = deployment.most_tokens
+    most_bytes = limits.bytes if tokens is None else min(limits.bytes, (tokens + 1) * _TOKEN - 1)
+    return Route(deployment, codec, limits, executes, (deployment.id, codec.name), most_bytes)
 
 
 def _small(limits: Limits) -> Limits:
@@ -92,24 +118,33 @@ class _Lane:
     rows: Parts
     index: Parts
     shape: dict[str, str]
+    since: tuple[int, int] | None
     line_count: int = 0
     row_count: int = 0
     input_count: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """About so many tokens are in its rows, at four bytes each."""
-        return self.rows.size // _TOKEN
+    byte_count: int = 0
 
     def full(self, more: Encoded) -> bool:
-        limits, tokens = self.route.limits, self.route.deployment.most_tokens
+        route = self.route
+        limits = route.limits
         return self.line_count > 0 and (
             self.row_count + more.count > (limits.rows if self.row_count == self.line_count else _FANNED_ROWS)
-            or self.rows.size + len(more.rows) > limits.bytes
+            or self.byte_count + len(more.rows) > route.most_bytes
             or (limits.inputs is not None and self.input_count + more.inputs > limits.inputs)
             or self.index.size > _INDEX_BYTES
-            or (tokens is not None and (self.rows.size + len(more.rows)) // _TOKEN > tokens)
         )
+
+    def limit(self, more: Encoded) -> tuple[str, bool]:
+        """What made it full, in a client's words, and whether the configuration says so."""
+        limits, deployment = self.route.limits, self.route.deployment
+        size = self.byte_count + len(more.rows)
+        if size > limits.bytes:
+            return f"{limits.bytes:,} bytes", limits.bytes == deployment.most_bytes
+        if size > self.route.most_bytes:
+            return f"{deployment.most_tokens:,} enqueued tokens", True
+        if limits.inputs is not None and self.input_count + more.inputs > limits.inputs:
+            return f"{limits.inputs:,} inputs", False
+        return "1 request" if limits.rows == 1 else f"{limits.rows:,} requests", limits.rows == deployment.most_lines
 
     def takes(self, shape: dict[str, str]) -> bool:
         """Whether these paths have the same types here as far as they are known, and there is room for the others."""
@@ -122,18 +157,28 @@ class _Lane:
 class Lanes:
     """The shards of one batch that are being written, each in a folder of its own."""
 
-    def __init__(self, app: App, batch: Batch, buffers: Buffers, folder: Callable[[int], str]) -> None:
-        self._app, self._batch, self._buffers, self._folder = app, batch, buffers, folder
+    def __init__(
+        self,
+        app: App,
+        batch: Batch,
+        buffers: Buffers,
+        folder: Callable[[int], str],
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """`marks` of the input, as they are while its lines are added."""
+        self._app, self._batch, self._buffers, self._folder, self._marks = app, batch, buffers, folder, marks
         self._lanes: dict[tuple[str, str], list[_Lane]] = {}
+        self._filled: Counter[tuple[str, str, bool]] = Counter()  # shards that a limit ended: group, `_Lane.limit`
         self._done: list[Shard] = []
         self._opened = 0
 
     def add(self, route: Route, encoded: Encoded, entry: Entry) -> None:
-        """Put an encoded line into a shard; LineError where it can share none."""
-        lane = self._lane(route, encoded)
-        lane.rows.add(encoded.rows)
+        """Put an encoded line into a shard; LineError where it can share none, TooManyJobs where there are enough."""
+        lane, rows = self._lane(route, encoded, entry.ordinal), encoded.rows
+        lane.rows.add(rows)
         lane.index.add(_encode(entry) + b"\n")
         lane.line_count += 1
+        lane.byte_count += len(rows)
         lane.row_count += encoded.count
         lane.input_count += encoded.inputs
 
@@ -145,14 +190,19 @@ class Lanes:
         self._lanes.clear()
         return sorted(self._done, key=lambda shard: shard.number)
 
-    def _lane(self, route: Route, encoded: Encoded) -> _Lane:
-        lanes = self._lanes.setdefault((route.deployment.id, route.codec.name), [])
+    def _lane(self, route: Route, encoded: Encoded, ordinal: int) -> _Lane:
+        lanes = self._lanes.get(route.key)
+        if lanes is None:
+            lanes = self._lanes[route.key] = []
+        elif encoded.shape is None and not lanes[0].full(encoded):  # nearly always: in a hurry
+            return lanes[0]
         for position, lane in enumerate(lanes):
             if encoded.shape is not None and not lane.takes(encoded.shape):
                 continue
             if lane.full(encoded):
+                self._filled[route.deployment.group, *lane.limit(encoded)] += 1
                 self._finish(lane)
-                lane = lanes[position] = self._open(route)  # noqa: PLW2901
+                lane = lanes[position] = self._open(route, ordinal)  # noqa: PLW2901
             if encoded.shape is not None:
                 lane.shape.update(encoded.shape)
             return lane
@@ -162,17 +212,27 @@ class Lanes:
             fullest = max(lanes, key=lambda lane: len(lane.shape))
             lanes.remove(fullest)
             self._finish(fullest)
-        lane = self._open(route)
+        lane = self._open(route, ordinal)
         lanes.append(lane)
         if encoded.shape is not None:
             lane.shape.update(encoded.shape)
         return lane
 
-    def _open(self, route: Route) -> _Lane:
+    def _open(self, route: Route, ordinal: int) -> _Lane:
+        if self._opened == MOST_JOBS:
+            raise self._too_many()
         self._opened += 1
         folder = self._folder(self._opened)
         rows, index = self._buffers.parts(folder, "lines"), self._buffers.parts(folder, "index")
-        return _Lane(self._opened, route, rows, index, {})
+        position = bisect_right(self._marks, ordinal, key=lambda mark: mark[0])
+        return _Lane(self._opened, route, rows, index, {}, self._marks[position - 1] if position else None)
+
+    def _too_many(self) -> TooManyJobs:
+        """With the limit that ended the most shards."""
+        why = or_else = ""
+        for (group, limit, ours), _ in self._filled.most_common(1):
+            why, or_else = _LIMIT.format(group=shown(group), limit=limit), _RAISE if ours else ""
+        return TooManyJobs("too_many_jobs", _TOO_MANY_JOBS.format(most=MOST_JOBS, why=why, or_else=or_else))
 
     def _finish(self, lane: _Lane) -> None:
         deployment = lane.route.deployment
@@ -187,27 +247,32 @@ class Lanes:
                 executes=lane.route.executes,
                 source=lane.rows.join(),
                 index=lane.index.join(),
+                since=lane.since,
                 lines=lane.line_count,
                 rows=lane.row_count,
-                tokens=lane.tokens,
+                tokens=lane.byte_count // _TOKEN,
                 created_at=self._app.now(),
             )
         )
 
 
 class Splitter:
-    """Takes the lines of one batch in order; leaves shards."""
+    """Takes the lines of one batch in order; leaves shards. `marks` are those of the input, as it is read."""
 
-    def __init__(self, app: App, batch: Batch, buffers: Buffers, size: int) -> None:
-        self._app, self._batch, self._size = app, batch, size
-        self._groups: dict[str, Group] = {}
-        self._lanes = Lanes(
-            app, batch, buffers, lambda number: layout.shard_folder(app.work_bucket, batch.id, number, batch.epoch)
-        )
+    def __init__(self, app: App, batch: Batch, buffers: Buffers, marks: Sequence[tuple[int, int]]) -> None:
+        self._app, self._batch, self._native = app, batch, batch.native
+        self._groups: dict[str, Group] = {}  # by the model as callers write it
+        self._known: dict[tuple[str, ...], Group | None] = {}  # by deployments: spellings of a model share a spread
+        self._named: set[str] = set()  # deployments of patterns
+
+        def folder(number: int) -> str:
+            return layout.shard_folder(app.work_bucket, batch.id, number, batch.epoch)
+
+        self._lanes = Lanes(app, batch, buffers, folder, marks)
 
     def group(self, line: RequestLine) -> Group:
         """Where the line's model runs; InvalidLine where it does not, LineError where its request says otherwise."""
-        model = "" if self._batch.native else line.body["model"]
+        model = "" if self._native else line.body["model"]
         group = self._groups.get(model)
         if group is None:
             group = self._find(model)
@@ -217,14 +282,17 @@ class Splitter:
 
     def add(self, ordinal: int, line: RequestLine, group: Group, size: int) -> None:
         """Encode the line, which had `size` bytes, into a shard; LineError where no deployment could run it."""
-        route = group.routes[group.spread.at]
+        at = group.spread.at
+        route = group.routes[at]
         try:
             encoded = route.codec.encode(line, ordinal)
-        except LineError:
-            route, encoded = self._elsewhere(line, ordinal, group)
-        model = group.name if self._batch.native else line.body["model"]
+        except LineError as error:
+            at, encoded = self._elsewhere(line, ordinal, group, error)
+            route = group.routes[at]
+        model = group.name if self._native else line.body["model"]
         self._lanes.add(route, encoded, entry_of(ordinal, line, model, encoded))
-        group.spread.took(size)
+        if len(group.routes) > 1:
+            group.spread.took(size, at)
 
     def close(self) -> list[Shard]:
         """Write what is left. The shards, waiting to be submitted."""
@@ -234,25 +302,48 @@ class Splitter:
         """The model of all lines, as callers wrote it; None where there are several."""
         return next(iter(self._groups)) or None if len(self._groups) == 1 else None
 
-    def _elsewhere(self, line: RequestLine, ordinal: int, group: Group) -> tuple[Route, Encoded]:
-        """One model of a group may do what another cannot; else the first one's reason is the line's."""
-        refusal: LineError | None = None
-        for route in (group.routes[group.spread.at], *group.routes):
+    def _elsewhere(self, line: RequestLine, ordinal: int, group: Group, refusal: LineError) -> tuple[int, Encoded]:
+        """One model of a group may do what another cannot; else the refusal of the one whose turn it was is the
+        line's.
+        """
+        for number, route in enumerate(group.routes):
+            if number == group.spread.at:
+                continue
             try:
-                return route, route.codec.encode(line, ordinal)
-            except LineError as error:
-                refusal = refusal or error
-        raise refusal or LineError(None, "The line could not be run.")
+                return number, route.codec.encode(line, ordinal)
+            except LineError:
+                continue
+        raise refusal
 
     def _find(self, model: str) -> Group:
         batch, config = self._batch, self._app.config
-        if batch.native:
+        if self._native:
             named = named_by_hints(config, batch)
             if named is None:
                 raise InvalidLine("model_not_found", _NO_MODEL, "model")
             name, choices = named
         else:
             name, choices = candidates(config, batch, model)
+        deployments = tuple(each.id for each in choices)
+        if deployments not in self._known:
+            self._count_named(deployments)
+            self._known[deployments] = self._opened(name, choices)
+        group = self._known[deployments]
+        if group is None:
+            what = "rows of its provider" if batch.native else batch.endpoint
+            raise InvalidLine("invalid_request", f"The model '{name}' does not run {what} here.", "url")
+        return group
+
+    def _count_named(self, deployments: Sequence[str]) -> None:
+        """InvalidLine where a caller makes up more names than a batch may have: each has a shard and a job."""
+        named = self._named.union(each for each in deployments if ":" in each)
+        if len(named) > _MOST_NAMED and len(named) > len(self._named):
+            raise InvalidLine("too_many_models", _TOO_MANY_MODELS, "body.model")
+        self._named = named
+
+    def _opened(self, name: str, choices: Sequence[Deployment]) -> Group | None:
+        """None where none of them runs such lines."""
+        batch = self._batch
         endpoint = NATIVE if batch.native else batch.endpoint
         able: list[tuple[Route, float]] = []
         silent: Exception | None = None  # of deployments that cannot be asked or opened: the others do without them
@@ -267,7 +358,4 @@ class Splitter:
                 able.append((route, share.part))
         if silent is not None and not able:
             raise silent
-        if not able:
-            what = "rows of its provider" if batch.native else batch.endpoint
-            raise InvalidLine("invalid_request", f"The model '{name}' does not run {what} here.", "url")
-        return Group(name, [route for route, _ in able], Spread([part for _, part in able], self._size))
+        return Group(name, [route for route, _ in able], Spread([part for _, part in able])) if able else None

@@ -1,6 +1,7 @@
 """A batch over the deployments of its group: who is asked, in which order, and for how much of the input.
 
-The lines stay in order, a run of them for each deployment. Small inputs are not split: a job has its price in time.
+The lines stay in order, dealt in runs: the next one goes to whoever has the least of its part. Small inputs are not
+split: a job has its price in time.
 """
 
 import hashlib
@@ -12,13 +13,15 @@ from typing import Final
 from shared.app import App
 from shared.config import Deployment
 from shared.domain.ids import derived
-from shared.domain.places import Cooldown
+from shared.domain.places import Cooldown, place_of
 from shared.domain.shard import ShardStatus
+from shared.steps.headroom import most_tokens
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
 __all__ = ["Share", "Spread", "in_order", "waiting_tokens"]
 
 _RUN: Final = (1_000, 2**20)  # lines and bytes, whichever comes first, below which it does not pay to split
+_OF_PART: Final = 0.25  # of what a deployment should have by now: a run that grows with it, since runs are read again
 _MOST_SHARDS: Final = 300  # of one deployment that are looked at: beyond that it is busy, however busy it is
 
 
@@ -34,26 +37,31 @@ def in_order(app: App, choices: Sequence[Deployment], seed: str) -> list[Share]:
     """The deployments, best first: those that cool down or are full last and without a share, if there are others.
 
     Best is which has least waiting for its weight. Those that have nothing to do take turns, in proportion to their
-    weights: `seed` decides.
+    weights: `seed` decides. Who weighs nothing is asked when nobody else is left, and has no share.
     """
     if len(choices) == 1:
         return [Share(deployment=choices[0], part=1.0)]
     now = app.now()
     loads = {each.id: waiting_tokens(app, each) for each in choices}
     cold = {each.id: _cooling(app, each.id, now) for each in choices}
+    most = {each.id: most_tokens(app, each) for each in choices}
 
     def room(each: Deployment) -> float:
         """What is left of its headroom, between 0 and 1."""
-        return 1.0 if each.most_tokens is None else max(0.0, 1 - loads[each.id] / each.most_tokens)
+        tokens = most[each.id]
+        return 1.0 if tokens is None else max(0.0, 1 - loads[each.id] / tokens)
 
-    def rank(each: Deployment) -> tuple[bool, float, float]:
-        return cold[each.id] or room(each) == 0, loads[each.id] / each.weight, _turn(f"{seed}|{each.id}", each.weight)
+    def rank(each: Deployment) -> tuple[bool, bool, float, float]:
+        weight = each.weight or 1.0  # among those that weigh nothing, all are the same
+        full = cold[each.id] or room(each) == 0
+        return each.weight == 0, full, loads[each.id] / weight, _turn(f"{seed}|{each.id}", weight)
 
     ordered = sorted(choices, key=rank)
-    able = [each for each in ordered if not cold[each.id] and room(each) > 0] or ordered
-    total = sum(each.weight * (room(each) or 1.0) for each in able)
-    parts = {each.id: each.weight * (room(each) or 1.0) / total for each in able}
-    return [Share(deployment=each, part=parts.get(each.id, 0.0)) for each in ordered]
+    weighty = [each for each in ordered if each.weight > 0] or ordered
+    able = [each for each in weighty if not cold[each.id] and room(each) > 0] or weighty
+    shares = {each.id: each.weight * (room(each) or 1.0) for each in able}
+    total = sum(shares.values()) or 1.0
+    return [Share(deployment=each, part=shares.get(each.id, 0.0) / total) for each in ordered]
 
 
 def waiting_tokens(app: App, deployment: Deployment) -> int:
@@ -66,7 +74,7 @@ def waiting_tokens(app: App, deployment: Deployment) -> int:
 
 
 def _cooling(app: App, deployment: str, now: int) -> bool:
-    found = app.documents.get(Cooldown, derived(deployment))
+    found = app.documents.get(Cooldown, derived(place_of(deployment)))
     return found is not None and found.until > now
 
 
@@ -77,19 +85,29 @@ def _turn(seed: str, weight: float) -> float:
 
 
 class Spread:
-    """Says of each line which deployment is next, from the shares and the size of the whole input in bytes."""
+    """Says of each line which deployment is next, by the deployments' parts of what there is.
 
-    def __init__(self, parts: Sequence[float], size: int) -> None:
-        self._budgets = [part * size for part in parts if part > 0] or [float(size)]
-        self.at = 0
-        self._lines, self._bytes = 0, 0
+    A run is as long as it pays, and as a quarter of the deployment's part of all lines so far: wherever they end, and
+    nobody knows how much of a file is this group's, no part is far from what it should be.
+    """
 
-    def took(self, size: int) -> None:
-        """One line of so many bytes went to the current one."""
+    def __init__(self, parts: Sequence[float]) -> None:
+        total = sum(parts) or 1.0
+        self._parts = [part / total for part in parts]
+        self._sharing = [number for number, part in enumerate(parts) if part > 0] or [0]
+        self._taken = [0] * len(parts)
+        self._lines = self._bytes = 0  # of this run
+        self._enough = 0.0
+        self.at = self._sharing[0]
+
+    def took(self, size: int, by: int) -> None:
+        """One line of so many bytes went to this deployment, mostly the current one."""
+        self._taken[by] += size
         self._lines += 1
         self._bytes += size
-        if self._bytes < self._budgets[self.at] or self.at + 1 == len(self._budgets):
+        if self._bytes < self._enough or (self._lines < _RUN[0] and self._bytes < _RUN[1]):
             return
-        if self._lines >= _RUN[0] or self._bytes >= _RUN[1]:
-            self.at += 1
-            self._lines = self._bytes = 0
+        if len(self._sharing) > 1:
+            self.at = min(self._sharing, key=lambda each: self._taken[each] / self._parts[each])
+        self._enough = sum(self._taken) * self._parts[self.at] * _OF_PART
+        self._lines = self._bytes = 0

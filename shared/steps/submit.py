@@ -23,7 +23,7 @@ from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.headroom import most_tokens, note_room
-from shared.steps.move import NOT_AGAIN, Trouble, moved, patience, room_after
+from shared.steps.move import NOT_AGAIN, SILENT, Trouble, moved, patience, room_after
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
 __all__ = ["end", "submit"]
@@ -32,6 +32,7 @@ _MOST_TROUBLES: Final = 5  # refusals that time might heal, such as 403 after a 
 _FIRST_CHECK: Final = SECOND
 _LONGEST_PAUSE: Final = 1_800.0  # seconds that a Retry-After may ask for
 _UNSEEN: Final = 60 * SECOND  # after a lost answer, so long a job may take to be seen in a list; not documented
+_MOST_LOST: Final = 2  # troubles of creates that got no answer, and of looks for their jobs, before others are asked
 _LOOK_SOON: Final = 15 * SECOND
 _MOST_RUNNING: Final = 300  # shards of one deployment that are counted
 
@@ -75,12 +76,7 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
     if batch is None or batch.ending is not None or batch.terminal:
         _end(app, held, None)
         return None
-    if shard.lost_at is not None and app.now() - shard.lost_at < _UNSEEN:
-        raise Transient("a job may have been made that cannot be seen yet")
-    held.record = replace(shard, tries=1)  # whatever was asked for before, nothing came of it
-    if shard.deployment in shard.busy_at:
-        if not moved(app, held, NOT_AGAIN):
-            _rest(app, held)
+    if _gone_elsewhere(app, held):
         return None
     held.fresh()
     try:
@@ -96,6 +92,23 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
         settled = refusal.settled or shard.troubles >= _MOST_TROUBLES
         said = refusal.error
         raise _NotMade(Trouble(reason=said.message, error=said if settled else None)) from refusal
+
+
+def _gone_elsewhere(app: App, held: Held[Shard]) -> bool:
+    """Whether what happened here before has sent the shard to another place, or to rest. Transient where an answer was
+    lost so lately that its job may not be seen yet.
+    """
+    shard = held.record
+    if shard.lost_at is not None and app.now() - shard.lost_at < _UNSEEN:
+        raise Transient("a job may have been made that cannot be seen yet")
+    held.record = replace(shard, tries=1)  # whatever was asked for before, nothing came of it
+    if shard.lost_at is not None and shard.troubles >= _MOST_LOST and moved(app, held, SILENT):
+        return True
+    if shard.deployment not in shard.busy_at:
+        return False
+    if not moved(app, held, NOT_AGAIN):
+        _rest(app, held)
+    return True
 
 
 def _try_elsewhere(app: App, held: Held[Shard], batch: Batch | None, trouble: Trouble) -> None:

@@ -64,7 +64,7 @@ def test_counts_move_while_lines_run_and_cancel_keeps_what_finished(tmp_path: Pa
         stack = stack_of(tmp_path, vllm.port)
         with stack.client() as client:
             batch = start(client, lines_of(LINES))
-            seen = set()
+            seen: set[int] = set()
             until = time.monotonic() + 60
             while len(seen) < 3 and time.monotonic() < until:
                 counts = client.batches.retrieve(batch.id).request_counts

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.app import App
 from shared.config import Config, Deployment
@@ -18,7 +21,7 @@ from shared.providers.base import Media, Provider
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.provider import open_provider as open_vertex
 from shared.steps.run import run
-from shared.steps.spread import Spread
+from shared.steps.spread import Spread, in_order
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 from tests.steps.checker import check_at_rest
 from tests.steps.world import World, chat
@@ -226,13 +229,93 @@ def test_a_provider_that_the_lines_contradict_is_their_error(many: Many) -> None
     }
 
 
-def test_runs_of_lines_follow_the_shares() -> None:
-    spread = Spread([0.5, 0.25, 0.25], 4_000_000)
-    turns = []
-    for _ in range(4_000):
+@given(
+    st.lists(st.floats(0.01, 1.0), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(1, 3_000), st.integers(20, 200_000)), min_size=1, max_size=12),
+)
+def test_runs_of_lines_follow_the_shares(weights: list[float], stretches: list[tuple[int, int]]) -> None:
+    """Wherever the file ends, nobody has more than its share and one run."""
+    parts = [weight / sum(weights) for weight in weights]
+    spread = Spread(parts)
+    taken, total = [0] * len(parts), 0
+    for lines, size in stretches:
+        for _ in range(lines):
+            at = spread.at
+            taken[at] += size
+            total += size
+            spread.took(size, at)
+    longest = max(size for _, size in stretches)
+    for part, got in zip(parts, taken, strict=True):
+        assert got <= part * total * 1.25 + 2**20 + longest + 1
+
+
+def test_runs_are_long_enough_to_pay() -> None:
+    spread, turns = Spread([0.5, 0.25, 0.25]), []
+    for _ in range(100_000):
         turns.append(spread.at)
-        spread.took(1_000)
-    assert Counter(turns) == {0: 2_000, 1: 1_000, 2: 1_000}
+        spread.took(100, spread.at)
+    runs = [len(list(run)) for _, run in groupby(turns)]
+    assert min(runs[:-1]) >= 1_000
+    assert len(runs) < 80
+    assert [turns.count(at) // 1_000 for at in range(3)] == pytest.approx([50, 25, 25], abs=5)
+
+
+def test_what_another_deployment_took_counts_for_that_one() -> None:
+    """Lines that the first could not run went to the second: of what both can run, the first gets more."""
+    spread = Spread([0.5, 0.5])
+    for _ in range(3_000):
+        spread.took(1_000, 1)
+    turns: Counter[int] = Counter()
+    for _ in range(3_000):
+        turns[spread.at] += 1
+        spread.took(1_000, spread.at)
+    assert turns[0] >= 2_000
+
+
+def test_who_has_no_share_gets_no_run() -> None:
+    spread = Spread([0.0, 1.0, 0.0])
+    for _ in range(3_000):
+        assert spread.at == 1
+        spread.took(1_000, 1)
+    assert Spread([0.0, 0.0]).at == 0
+
+
+@pytest.mark.parametrize("share", [2, 5])
+def test_a_group_that_has_a_part_of_the_file_is_spread_over_its_deployments(many: Many, share: int) -> None:
+    lines = [chat(f"l{n}", model="flash" if n % share else "many") for n in range(6_000 * share)]
+    batch = many.start(lines)
+    run(many.app, Message(step="prepare", batch=batch.id))
+    got = many.of(batch.id)
+    assert all(1_800 < got[f"many#{number}"] < 2_200 for number in range(3))
+    assert many.batch(batch.id).shards == 4
+
+
+def test_models_that_are_spelt_in_many_ways_share_one_spread(many: Many) -> None:
+    spellings = ["many", "vertex_ai/many", "google/many", "vertex_ai/google/many"]
+    lines = [chat(f"l{n}", model=spellings[n % 4]) for n in range(6_000)]
+    batch = many.start(lines)
+    run(many.app, Message(step="prepare", batch=batch.id))
+    assert all(1_800 < many.of(batch.id)[f"many#{number}"] < 2_200 for number in range(3))
+
+
+def test_a_deployment_of_weight_zero_gets_nothing_and_is_asked_when_the_others_would_not(tmp_path: Path) -> None:
+    many = Many(tmp_path, member(0, weight=0.0), member(1), member(2))
+    batch = many.start(lines_of(6_000))
+    run(many.app, Message(step="prepare", batch=batch.id))
+    assert set(many.of(batch.id)) == {"many#1", "many#2"}
+    ordered = in_order(many.app, many.members, "seed")
+    assert (ordered[-1].deployment.id, ordered[-1].part) == ("many#0", 0.0)
+    many.answers = dict.fromkeys(PLACES[1:], lambda _: problem(403, "PERMISSION_DENIED"))
+    small = many.start(lines_of(3))
+    many.settle(small.id)
+    assert set(many.of(small.id)) == {"many#0"}
+
+
+def test_where_all_weigh_nothing_one_of_them_is_asked(tmp_path: Path) -> None:
+    many = Many(tmp_path, member(0, weight=0.0), member(1, weight=0.0))
+    batch = many.start(lines_of(3))
+    many.settle(batch.id)
+    assert many.batch(batch.id).counts.completed == 3
 
 
 @pytest.mark.slow

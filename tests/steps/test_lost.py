@@ -27,7 +27,8 @@ def losing(many: Many, *, makes: bool, then: Any = None, hidden_until: int = 0) 
                 many.upstream(request)
             raise httpx.ReadTimeout("the answer was lost")
         if request.method == "POST" and then is not None and ":cancel" not in request.url.path:
-            return then(request)
+            refused: httpx.Response = then(request)
+            return refused
         reply = many.upstream(request)
         if request.url.path.endswith("/batchPredictionJobs") and many.clock < hidden_until:
             return httpx.Response(200, json={})

@@ -261,3 +261,25 @@ def test_fifty_thousand_inputs_are_what_one_job_embeds(both: Both) -> None:
     world.settle(batch.id)
     assert [shard.lines for shard in world.shards(batch.id)] == [25, 1]
     assert len(standin.made()) == 2
+
+
+GONE = (404, {"error": {"message": "No such File object.", "code": None}})
+
+
+def test_results_that_are_gone_for_a_moment_are_waited_for(both: Both) -> None:
+    """They were paid for: one 404 does not give them up."""
+    world, standin = both
+    batch = world.start(lines_of(3))
+    world.pump()
+    standin.refuse["content"] = [GONE] * 2
+    world.settle(batch.id)
+    assert world.batch(batch.id).counts.completed == 3
+
+
+def test_results_that_stay_away_are_said_to_be_missing(both: Both) -> None:
+    world, standin = both
+    batch = world.start(lines_of(3))
+    world.pump()
+    standin.refuse["content"] = [GONE] * 10_000
+    world.settle(batch.id, rounds=2_000)
+    assert {row["error"]["code"] for row in world.errors(batch.id)} == {"missing_result"}

@@ -50,7 +50,7 @@ def full(kind: Any) -> Any:
     if origin in {Union, UnionType}:
         return full(next(each for each in inner if each is not NoneType))
     if origin is tuple:
-        return (full(inner[0]), full(inner[0]))
+        return tuple(full(each) for each in (inner if inner[-1] is not ... else (inner[0], inner[0])))
     if origin is dict:
         return {full(inner[0]): full(inner[1])}
     if issubclass(kind, Enum):

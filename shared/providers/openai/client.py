@@ -111,7 +111,10 @@ class OpenAIClient:
             self._judge(reply)
 
     def fetch(self, job: Job, objects: Objects, output: str, hold: Hold) -> None:
-        """Copy the files of a job to `<output>results-1.jsonl` and on. One that is gone is logged and left out."""
+        """Copy the files of a job to `<output>results-1.jsonl` and on. JobMissing where the provider has one no more,
+        once all others are copied.
+        """
+        gone = None
         for number, file in enumerate(job.files, start=1):
             hold.beat(at_once=True)
             try:
@@ -120,7 +123,9 @@ class OpenAIClient:
                 continue
             except Lost as error:
                 raise Transient(f"{self._dialect.name}: results: {error}") from error
-            except (JobMissing, _Oversized) as error:
+            except JobMissing as missing:
+                gone = missing
+            except _Oversized as error:
                 log(
                     "results_missing",
                     severity="ERROR",
@@ -128,6 +133,8 @@ class OpenAIClient:
                     job=job.name,
                     reason=type(error).__name__,
                 )
+        if gone is not None:
+            raise gone
 
     def tidy(self, job: Job) -> None:
         """Delete the files that a job read and wrote, once it is over; what cannot be deleted expires by itself."""

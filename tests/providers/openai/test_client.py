@@ -107,9 +107,9 @@ def test_a_file_that_is_gone_or_has_no_end_leaves_the_other_one(
     huge = standin.add_file({}, b"x" * 100_000)["id"]
     monkeypatch.setattr(module, "_LARGEST_RESULTS", 50_000)
     objects = DirectoryObjects(tmp_path)
-    client(standin).fetch(
-        Job(name="b", state=JobState.SUCCEEDED, files=("file-gone", huge, kept)), objects, OUT, Free()
-    )
+    job = Job(name="b", state=JobState.SUCCEEDED, files=("file-gone", huge, kept))
+    with pytest.raises(JobMissing):
+        client(standin).fetch(job, objects, OUT, Free())
     assert [stat.name for stat in objects.list(OUT)] == [f"{OUT}results-3.jsonl"]
 
 
