@@ -209,7 +209,10 @@ def _signed(call: Call, name: str, file: File) -> Response | None:
 def _native(call: Call, file: File) -> Response:
     names = native_objects(call.app, file)
     if names is None:
-        raise BadRequest("This file has no native rows: only output and error files of batches have.", param="format")
+        raise BadRequest(
+            "This file has no native rows: only output and error files of batches that ran at Vertex have.",
+            param="format",
+        )
     if len(names) == 1 and (elsewhere := _signed(call, names[0], file)) is not None:
         return elsewhere
     rows = native_rows(call.app, names)

@@ -425,3 +425,9 @@ def test_openai_s_key_goes_to_openai_and_where_its_variables_point(
 def test_a_line_has_to_end_within_one_message_whatever_the_file_allows() -> None:
     """LiteLLM's files often say 600."""
     assert read(entry("hosted_vllm/llama", api_base="http://gpu:8000", timeout=600)).deployments[0].timeout == 400
+
+
+def test_a_deployment_is_found_again_though_its_name_fits_patterns_of_several_providers() -> None:
+    config = config_of_environment({"OPENAI_API_KEY": "sk-x", "HOSTED_VLLM_API_BASE": "http://gpu:8000"})
+    (found,) = config.deployments_of("llama", model="hosted_vllm/llama")
+    assert config.deployment(found.id) == found

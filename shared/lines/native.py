@@ -50,6 +50,7 @@ def refused_native(line: RequestLine, error: LineError) -> bytes:
     return line_of(_encode({**line.body, "status": f"INVALID_ARGUMENT: {error.message}{where}"}))
 
 
-def unanswered_native(name: str, *, code: str, message: str) -> bytes:
-    """The row of a line that never ran."""
-    return line_of(_encode({**({"key": name} if name else {}), "status": f"{code}: {message}"}))
+def unanswered_native(name: str, ordinal: int, *, code: str, message: str) -> bytes:
+    """The row of a line that never ran. Without a name of its own it is known by its number in the file."""
+    known = {"key": name} if name else {"line": ordinal}
+    return line_of(_encode({**known, "status": f"{code}: {message}"}))

@@ -253,7 +253,7 @@ class _Work:
 
     def _unanswered(self, entry: Entry, code: str, message: str) -> None:
         if self._batch.native:
-            self._errors.add(unanswered_native(entry.custom_id, code=code, message=message))
+            self._errors.add(unanswered_native(entry.custom_id, entry.ordinal, code=code, message=message))
         else:
             self._errors.add(unanswered(self._row_prefix, entry.ordinal, entry.custom_id, code=code, message=message))
 

@@ -43,7 +43,7 @@ _CANCELLED: Final = 1.5  # seconds between two looks at the batches
 _FLUSH: Final = 1.0  # seconds that a row may be kept before it is written
 _AWAY: Final = 20.0  # seconds that a server may be away before the worker leaves, too
 _MOST_TROUBLES: Final = 5  # refusals that time might heal, such as a key that is being replaced: about a minute
-_NEXT: Final = 8  # shards that are looked at for the next one
+_NEXT: Final = 16  # shards that are looked at for the next one
 _UNFILLED: Final = 2.0  # seconds between two looks for another shard
 _AHEAD: Final = 256  # lines: with fewer, the next shard is taken up before this one ends
 _QUEUED: Final = 5 * MINUTE
@@ -248,8 +248,14 @@ class _Worker:
         return found
 
     def _next(self) -> bool:
-        """Take the first that can be had. One that cannot be opened is left to its own message."""
-        for shard in self._free():
+        """Take the first that can be had. One that cannot be opened is left to its own message.
+
+        Small batches go first, since their shards have small numbers; every other time it is the oldest one's turn.
+        """
+        free = list(self._free())
+        if self.opened % 2:
+            free.sort(key=lambda shard: shard.created_at)
+        for shard in free:
             try:
                 if self._open(shard.id):
                     return True

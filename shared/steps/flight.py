@@ -22,7 +22,7 @@ _SILENT: Final = 10.0  # seconds without any answer after which the server is as
 _MOST_OUTAGES: Final = 12  # that one line may have been in flight in; some lines bring a server down
 _FRESH: Final = 0.5  # seconds for which the answer to that is good
 _BARREN: Final = 60.0  # seconds of refusals without a single row after which it is better to come again
-_ASKED: Final = 2.0  # seconds: a longer wait than this was asked for by the server
+_LONGEST_HOLD: Final = 60.0  # seconds that a server may ask to be left alone
 _HELD: Final = 50  # rows of one shard that may be lost with us, and never more than are in flight
 
 
@@ -36,6 +36,7 @@ class Flight:
         self._tasks: dict[asyncio.Task[None], Line] = {}
         self._tie = 0
         self._heard = self._fed = time.monotonic()  # when a call ended, and when one brought a row
+        self._closings = 0  # of the circuit since then
         self._shut = False  # whether the circuit was open since then
         self._asking = asyncio.Lock()
         self._asked = float("-inf"), False  # when the server was asked how it is, and what it said
@@ -123,6 +124,8 @@ class Flight:
         self._heard = time.monotonic()
         if self.pace.open:
             self.pace.close()
+            self._closings += 1
+            self._hold = max(self._hold, self._heard + min(_LONGEST_HOLD, 0.25 * 2.0**self._closings))
         return True
 
     def silent(self) -> bool:
@@ -154,7 +157,7 @@ class Flight:
         outcome = await self._runner.run(line.row, f"{line.work.name}-{line.key}-{line.attempt}")
         self._heard = time.monotonic()
         if outcome.row is not None:
-            self._fed, self._shut = self._heard, False
+            self._fed, self._shut, self._closings = self._heard, False, 0
             self.pace.answered()
             self.slowest = max(self.slowest, self._heard - started)
             self._row(line, outcome.row, good=outcome.good)
@@ -195,8 +198,8 @@ class Flight:
         self._tie += 1
         heapq.heappush(self._later, (self._heard + verdict.seconds, self._tie, line))
         self._shut = self._shut or self.pace.open
-        if self.pace.open and verdict.seconds > _ASKED:
-            self._hold = self._heard + verdict.seconds
+        if outcome.retry_after and self._heard - self._fed > 1.0:  # nobody gets an answer: it is meant for all
+            self._hold = max(self._hold, self._heard + min(outcome.retry_after, _LONGEST_HOLD))
         if self.pace.open:
             self.stirred.set()
 

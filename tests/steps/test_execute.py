@@ -16,7 +16,7 @@ from shared.config import Deployment, PriceOverride
 from shared.domain.batch import Status
 from shared.domain.messages import Message
 from shared.domain.places import Slot
-from shared.domain.shard import ShardStatus
+from shared.domain.shard import Job, JobState, ShardStatus
 from shared.steps.cancel import request_cancel
 from shared.steps.checkpoint import Checkpoint
 from shared.steps.run import run
@@ -357,3 +357,36 @@ def test_counts_never_go_down_when_a_worker_dies(tmp_path: Path, monkeypatch: An
         told = world.batch(batch.id).counts.completed
         again = Checkpoint(world.app, world.shards(batch.id)[0])
         assert 0 < told <= again.completed
+
+
+def test_a_begun_shard_that_found_no_slot_is_not_left_out_by_who_has_it(tmp_path: Path) -> None:
+    with world_of(tmp_path, deployment={"parallel": 4}) as (world, _):
+        begun, other = world.start(lines_of(6)), world.start(lines_of(6))
+        for batch in (begun, other):
+            run(world.app, Message(step="prepare", batch=batch.id))
+        first, second = world.shards(begun.id)[0], world.shards(other.id)[0]
+        running = replace(
+            first, status=ShardStatus.RUNNING, job=Job(name="x", state=JobState.RUNNING), due_at=world.clock
+        )
+        world.documents.transact(lambda tx: tx.put(running))
+        seat = take_seat(world.app, "t", 4)
+        assert isinstance(seat, Seat)
+        run(world.app, Message(step="execute", shard=first.id))
+        seat.leave(2.0)
+        run(world.app, Message(step="execute", shard=second.id))
+        assert world.shards(begun.id)[0].status is ShardStatus.ENDED
+
+
+def test_a_server_that_is_well_and_takes_nothing_is_left_alone_longer_each_time(tmp_path: Path) -> None:
+    with running() as vllm:
+        vllm.server.refuse = 503
+        world = World(tmp_path, more=(server(vllm.port, parallel=16),), prices=(PRICE,))
+        batch = world.start(lines_of(200))
+        worker = threading.Thread(target=world.pump)
+        worker.start()
+        time.sleep(8)
+        asked = vllm.server.asked
+        request_cancel(world.app, batch.id)
+        worker.join(30)
+        assert not worker.is_alive()
+        assert asked < 120

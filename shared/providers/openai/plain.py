@@ -11,6 +11,7 @@ _NO_REASON: Final = "The provider gave no reason."
 _PRIVATE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"https?://[^\s\"'<>]*[^\s\"'<>.,;:()]"), "(a link)"),
     (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(\.[\w-]+)+"), "(an account)"),
+    (re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\d.])"), "(an address)"),
     (re.compile(r"\bsk-[\w*.-]*[\w*]"), "(a key)"),  # a wrong key is repeated, with stars in its middle
     (re.compile(r"\b(?:org|proj|user)[-_][A-Za-z0-9*]{6,}"), "(an account)"),
     (re.compile(r"/subscriptions/[^\s\"'<>,;]+"), "(a resource)"),
