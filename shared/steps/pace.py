@@ -53,7 +53,7 @@ class Pace:
 
     def __init__(self, most: int, start: float | None = None) -> None:
         self.most = most
-        self.window = min(float(most), max(1.0, start if start is not None else most / 2))
+        self.window = min(float(most), max(1.0, start if start is not None else most))
         self._good = 0
         self._in_a_row = 0
         self._shrunk_at = float("-inf")
