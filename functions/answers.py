@@ -26,6 +26,7 @@ from shared.log import log
 __all__ = [
     "as_api_error",
     "error_answer",
+    "google_error_answer",
     "grouped",
     "identified",
     "json_answer",
@@ -33,6 +34,21 @@ __all__ = [
     "stream_answer",
 ]
 
+_GOOGLE: Final[Mapping[int, str]] = {  # google.rpc.Code by HTTP status
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
+    422: "RESOURCE_EXHAUSTED",  # a budget
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    507: "RESOURCE_EXHAUSTED",
+}
 _PLAIN: Final = " !#$&'()*+,/:;=?@[]^`{|}"  # what a header may have beside what is never quoted
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
     kind.status: kind
@@ -86,10 +102,21 @@ def identified(response: Response, request_id: str) -> Response:
 
 def error_answer(error: ApiError) -> Response:
     """OpenAI's envelope, all four keys; deterministic failures tell the SDK not to try again."""
-    body = {"message": str(error), "type": error.type, "param": error.param, "code": error.code}
+    body = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
     response = json_answer({"error": body}, error.status)
     if not error.retry:
         response.headers["x-should-retry"] = "false"
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
+def google_error_answer(error: ApiError) -> Response:
+    """The same in Google's words: what clients of Vertex understand."""
+    status = error.code if error.code in _GOOGLE.values() or error.code == "FAILED_PRECONDITION" else None
+    status = status or _GOOGLE.get(error.status, "UNKNOWN")
+    body: dict[str, Any] = {"code": error.status, "message": str(error), "status": status}
+    response = json_answer({"error": body}, error.status)
     if error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)
     return response

@@ -8,6 +8,9 @@ from typing import Final
 
 from flask import Request
 
+from shared.admin.keyring import KeyRing
+from shared.admin.rates import Rates
+from shared.app import App
 from shared.domain.access import ADMIN, Caller
 from shared.domain.errors import RateLimited, Unauthenticated
 
@@ -22,7 +25,7 @@ def presented_key(request: Request) -> str:
         return _bare(own) or own.strip()
     if authorization := request.headers.get("authorization"):
         return _bare(authorization)
-    return request.headers.get("api-key", "").strip()
+    return (request.headers.get("api-key") or request.headers.get("x-goog-api-key", "")).strip()
 
 
 def _bare(header: str) -> str:
@@ -58,15 +61,24 @@ class Doorman:
 _doorman: Final = Doorman()
 
 
-def authenticate(request: Request, master_key: str) -> Caller:
-    """The caller behind the request's key, or Unauthenticated."""
+def authenticate(request: Request, app: App) -> Caller:
+    """The caller behind the request's key, one request of whose minute is used up.
+
+    Unauthenticated without a key, or with one that is unknown or may not be used any more; RateLimited.
+    """
     key = presented_key(request)
     if not key:
-        raise Unauthenticated(code="invalid_api_key")
+        raise Unauthenticated(code="invalid_api_key", type="auth_error")
     # WSGI hands header bytes over as Latin-1; the key may be any bytes, and is compared as bytes.
-    if hmac.compare_digest(key.encode("latin-1", "replace"), master_key.encode()):
+    if hmac.compare_digest(key.encode("latin-1", "replace"), app.master_key.encode()):
         return ADMIN
-    raise _doorman.refuse(_address(request), time.monotonic()) or Unauthenticated(_WRONG_KEY, code="invalid_api_key")
+    found = app.remembered(KeyRing).find(app, key)
+    if found is None:
+        raise _doorman.refuse(_address(request), time.monotonic()) or Unauthenticated(
+            _WRONG_KEY, code="invalid_api_key", type="token_not_found_in_db"
+        )
+    app.remembered(Rates).take(app, found)
+    return found.caller
 
 
 def _address(request: Request) -> str:

@@ -12,6 +12,7 @@ from functions.checks import expiry, invalid_window, metadata, one_of, required,
 from functions.hints import group_of_batch, hints_of, listed_by
 from functions.http import Call
 from functions.paging import page
+from shared.domain.access import scopes
 from shared.domain.batch import Batch, Status, window
 from shared.domain.clock import seconds
 from shared.domain.errors import NotFound
@@ -19,7 +20,7 @@ from shared.domain.ids import canonical
 from shared.steps.cancel import request_cancel
 from shared.steps.create import NewBatch
 from shared.steps.create import create as create_batch
-from shared.storage.queries import BATCHES, BATCHES_OF_OWNER
+from shared.storage.queries import BATCHES, BATCHES_OF_OWNER, BATCHES_OF_TEAM
 
 __all__ = ["ENDPOINTS", "batch_rendered", "cancel", "create", "listing", "retrieve"]
 
@@ -35,6 +36,7 @@ ENDPOINTS: Final = (
     "/v1/videos",
 )
 _MOST, _DEFAULT = 100, 20  # OpenAI's bounds of a page
+_OF: Final = {"owner": BATCHES_OF_OWNER, "team": BATCHES_OF_TEAM}
 _LONGEST_KEY: Final = 255
 _STAMPS: Final = {
     "in_progress_at": Status.IN_PROGRESS,
@@ -72,8 +74,7 @@ def listing(call: Call) -> dict[str, Any]:
 
     return page(
         call,
-        BATCHES if call.caller.admin else BATCHES_OF_OWNER,
-        () if call.caller.admin else (call.caller.owner,),
+        [(_OF[field], (value,)) for field, value in scopes(call.caller)] or [(BATCHES, ())],
         most=_MOST,
         default=_DEFAULT,
         missing=_no_such_batch,

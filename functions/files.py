@@ -15,6 +15,7 @@ from functions.http import Call
 from functions.multipart import Form
 from functions.paging import page
 from functions.sniff import Head, check_batch_input
+from shared.domain.access import scopes
 from shared.domain.clock import seconds
 from shared.domain.errors import BadRequest, NotFound, TooLarge
 from shared.domain.files import BATCH_LIFE, File, live
@@ -24,7 +25,14 @@ from shared.log import log
 from shared.steps.files import arriving, delete_file, keep
 from shared.steps.native import native_objects, native_rows
 from shared.storage.ports import ObjectMissing
-from shared.storage.queries import FILES, FILES_OF_OWNER, FILES_OF_OWNER_AND_PURPOSE, FILES_OF_PURPOSE
+from shared.storage.queries import (
+    FILES,
+    FILES_OF_OWNER,
+    FILES_OF_OWNER_AND_PURPOSE,
+    FILES_OF_PURPOSE,
+    FILES_OF_TEAM,
+    FILES_OF_TEAM_AND_PURPOSE,
+)
 
 __all__ = [
     "PURPOSES",
@@ -47,11 +55,13 @@ _SIGNED_SECONDS: Final = 600  # to begin the download; a key that is revoked mea
 _LONGEST_HEADER_NAME: Final = 150  # characters of a file name in a header; proxies bound their headers
 
 
-_QUERIES: Final = {  # by whether owner and purpose are left open
-    (True, True): FILES,
-    (True, False): FILES_OF_PURPOSE,
-    (False, True): FILES_OF_OWNER,
-    (False, False): FILES_OF_OWNER_AND_PURPOSE,
+_QUERIES: Final = {  # by whose, and by whether for any purpose
+    (None, True): FILES,
+    (None, False): FILES_OF_PURPOSE,
+    ("owner", True): FILES_OF_OWNER,
+    ("owner", False): FILES_OF_OWNER_AND_PURPOSE,
+    ("team", True): FILES_OF_TEAM,
+    ("team", False): FILES_OF_TEAM_AND_PURPOSE,
 }
 
 
@@ -98,16 +108,16 @@ def listing(call: Call) -> dict[str, Any]:
     """One page of the caller's live files; with a model, of those that were uploaded for it."""
     arguments, caller = call.request.args, call.caller
     descending = one_of(arguments.get("order", "desc"), ("asc", "desc"), "order") == "desc"
-    owner, purpose = None if caller.admin else caller.owner, arguments.get("purpose")
-    query, values = (
-        _QUERIES[owner is None, purpose is None][descending],
-        [each for each in (owner, purpose) if each is not None],
-    )
+    purpose = arguments.get("purpose")
+    whose: list[tuple[str | None, str | None]] = [*scopes(caller)] or [(None, None)]
+    sources = [
+        (_QUERIES[field, purpose is None][descending], [each for each in (value, purpose) if each is not None])
+        for field, value in whose
+    ]
     now, groups = call.app.now(), listed_by(call)
     return page(
         call,
-        query,
-        values,
+        sources,
         most=_MOST,
         default=_MOST,
         missing=no_such_file,

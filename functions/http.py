@@ -8,29 +8,32 @@ from typing import Any, Final, TypeVar
 
 from flask import Request, Response
 
-from functions.answers import as_api_error, error_answer, identified, json_answer
+from functions.answers import as_api_error, error_answer, google_error_answer, identified, json_answer
 from functions.auth import authenticate
 from functions.body import discard_rest, limit_body, limit_silence, refuse_encoded
 from shared.app import App, app
 from shared.config import PROVIDERS
-from shared.domain.access import Caller, visible
+from shared.domain.access import MASTER, NOTHING, Caller, allows, visible
 from shared.domain.batch import Batch
-from shared.domain.errors import MethodNotAllowed, NotFound
+from shared.domain.errors import ApiError, Forbidden, MethodNotAllowed, NotFound
 from shared.domain.files import File, Upload
 from shared.domain.ids import canonical, new_request_id
+from shared.domain.passthrough import VertexJob
 from shared.log import context, log
 from shared.trace import Trace, tracing
 
 __all__ = ["Call", "Route", "route", "serve"]
 
-_ANYONE: Final = Caller(owner="", models=())
+_ANYONE: Final = Caller(owner="", key="", models=NOTHING)
+_REFUSED: Final = frozenset({401, 403, 422, 429})
 # Clients come with `/v1` or without, and LiteLLM's also with the provider in front of it.
 _PROVIDER: Final = re.compile(r"/([^/]+)(?=/v1/)")
 _VERSION: Final = re.compile(r"^/v1(?=/|$)")
 _SLASHES: Final = re.compile(r"(?<!:)/{2,}")  # but `gs://` stays what it is
+_GOOGLE: Final = re.compile(r"(?:/vertex[_-]ai)?(?:/v1(?:beta1)?)?(/projects/.*)", re.DOTALL)
 _LONGEST_ECHO: Final = 200
 
-T = TypeVar("T", Batch, File, Upload)  # what has an owner
+T = TypeVar("T", Batch, File, Upload, VertexJob)  # what has an owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +49,27 @@ class Call:
     def find(self, kind: type[T], text: str) -> T | None:
         """The caller's own record that `text` names. What cannot be an id of ours does not reach storage."""
         found = canonical(text)
-        return None if found is None else visible(self.caller, self.app.documents.get(kind, found))
+        return None if found is None else self.own(self.app.documents.get(kind, found))
+
+    def own(self, record: T | None) -> T | None:
+        """The record, where the caller may see it. That somebody has tried is put on record."""
+        seen = visible(self.caller, record)
+        if record is not None and seen is None:
+            log("refused", severity="WARNING", audit=True, **self.caller.log_context(), not_theirs=record.id)
+        return seen
+
+    def may_use(self, group: str) -> bool:
+        """Whether the caller's lists of models have the group, or the pattern, of this name."""
+        return allows(self.caller.models, self.app.config.names_of(group))
 
     def groups(self) -> list[str]:
         """The model groups that the caller may use."""
-        return [group for group in self.app.config.groups() if self.caller.may_use(group)]
+        return [group for group in self.app.config.groups() if self.may_use(group)]
 
     def group(self, model: str) -> str | None:
         """The group that a model's name means; None also where the caller may not use it."""
         found = self.app.config.group_of(model)
-        return found if found is not None and self.caller.may_use(found) else None
+        return found if found is not None and self.may_use(found) else None
 
 
 Handler = Callable[[Call], Mapping[str, Any] | Response]
@@ -69,13 +83,30 @@ class Route:
     path: str
     pattern: re.Pattern[str]
     handler: Handler
-    open: bool  # to everybody, without a key
+    open: bool = False  # to everybody, without a key
+    admin: bool = False  # for admins alone
+    google: bool = False  # whose errors are in Google's words
+
+    @property
+    def manages(self) -> bool:
+        """Whether it is about keys, teams, users and spend, and not about files, batches, models and jobs."""
+        return self.path.startswith(("/key/", "/team/", "/user/", "/spend/", "/global/", "/v2/", "/tag/", "/customer/"))
 
 
-def route(method: str, path: str, handler: Handler, *, open: bool = False) -> Route:
+def route(
+    method: str, path: str, handler: Handler, *, open: bool = False, admin: bool = False, google: bool = False
+) -> Route:
     """`path` such as `/files/{id}/content`. An id may contain anything, also slashes: the handler refuses it."""
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(path))
-    return Route(method=method, path=path, pattern=re.compile(pattern, re.DOTALL), handler=handler, open=open)
+    return Route(
+        method=method,
+        path=path,
+        pattern=re.compile(pattern, re.DOTALL),
+        handler=handler,
+        open=open,
+        admin=admin,
+        google=google,
+    )
 
 
 def serve(routes: Sequence[Route], request: Request) -> Response:
@@ -88,7 +119,10 @@ def serve(routes: Sequence[Route], request: Request) -> Response:
             found, names = _find(routes, request)
             answer = _call(found, names, request)
         except Exception as error:  # noqa: BLE001  the one place where everything ends as an envelope
-            answer = error_answer(as_api_error(error))
+            told = as_api_error(error)
+            answer = google_error_answer(told) if _is_google(found, request) else error_answer(told)
+            if told.status in _REFUSED:
+                _record_refusal(found, told)
         if answer.status_code == 405:
             answer.headers["allow"] = ", ".join(_methods(routes, request))
         if request.method != "GET":
@@ -106,12 +140,57 @@ def serve(routes: Sequence[Route], request: Request) -> Response:
 
 def _call(found: Route, names: Mapping[str, str], request: Request) -> Response:
     application = app()
-    caller = _ANYONE if found.open else authenticate(request, application.master_key)
+    caller = _ANYONE if found.open else authenticate(request, application)
+    with context(**({} if caller.key in {"", MASTER} else {"key_id": caller.key})):
+        return _answered(application, caller, found, names, request)
+
+
+def _answered(app: App, caller: Caller, found: Route, names: Mapping[str, str], request: Request) -> Response:
+    _refuse_route(caller, found, request)
     refuse_encoded(request)
-    limit_body(request, application.body_bytes)
+    limit_body(request, app.body_bytes)
     provider = _split(request)[0]
-    answer = found.handler(Call(app=application, caller=caller, request=request, names=names, provider=provider))
+    answer = found.handler(Call(app=app, caller=caller, request=request, names=names, provider=provider))
     return answer if isinstance(answer, Response) else json_answer(answer)
+
+
+def _refuse_route(caller: Caller, found: Route, request: Request) -> None:
+    """Forbidden where the key is not for such requests at all."""
+    if found.admin and not (caller.admin or (caller.viewer and request.method in {"GET", "HEAD"})):
+        raise Forbidden(f"Only an admin may do this: {found.method} {found.path}.", type="auth_error")
+    if caller.reads_only and request.method not in {"GET", "HEAD"}:
+        raise Forbidden("This key may only read: its key_type is read_only.", type="auth_error")
+    if caller.routes is not None and not found.open and not any(_covers(each, found) for each in caller.routes):
+        raise Forbidden(f"This key is not for {found.path}: see its allowed_routes.", type="auth_error")
+
+
+def _covers(said: str, found: Route) -> bool:
+    """Whether one of a key's `allowed_routes` means this route: a path, one with `*` behind it, or LiteLLM's groups."""
+    match said:
+        case "llm_api_routes" | "openai_routes":
+            return not found.manages
+        case "management_routes" | "info_routes":
+            return found.manages
+        case _:
+            path, star, _ = _VERSION.sub("", said, count=1).partition("*")
+            return found.path.startswith(path) if star else found.path == path
+
+
+def _is_google(found: Route | None, request: Request) -> bool:
+    return found.google if found is not None else _split(request)[1].startswith("/projects/")
+
+
+def _record_refusal(found: Route | None, told: ApiError) -> None:
+    log(
+        "refused",
+        severity="WARNING",
+        audit=True,
+        route=f"{found.method} {found.path}" if found else "-",
+        status=told.status,
+        code=told.code,
+        kind=told.kind,
+        why=str(told)[:300],
+    )
 
 
 def _find(routes: Sequence[Route], request: Request) -> tuple[Route, Mapping[str, str]]:
@@ -134,6 +213,8 @@ def _methods(routes: Sequence[Route], request: Request) -> list[str]:
 def _split(request: Request) -> tuple[str | None, str]:
     """The provider in front of the path, and the path as the table has it."""
     path = _SLASHES.sub("/", request.path)
+    if (google := _GOOGLE.fullmatch(path)) is not None:
+        return None, google[1].rstrip("/")
     front, provider = _PROVIDER.match(path), None
     if front is not None and front[1] in PROVIDERS:
         provider, path = front[1], path[front.end() :]

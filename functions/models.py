@@ -62,7 +62,7 @@ def group_info(call: Call) -> dict[str, Any]:
 def deployments(call: Call) -> dict[str, Any]:
     """Every deployment of a group that the caller may use, as far as it is anybody's business."""
     listed = call.app.config.deployments
-    return {"data": [_deployed(each) for each in listed if call.caller.may_use(each.group)]}
+    return {"data": [_deployed(each) for each in listed if call.may_use(each.group)]}
 
 
 def alive(_: Call) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Lists: OpenAI's cursor pages over the declared queries."""
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from functions.checks import integer, number
@@ -15,8 +16,7 @@ _GULP = 1_000  # records of one query
 
 def page(
     call: Call,
-    query: Query,
-    values: Sequence[str],
+    sources: Sequence[tuple[Query, Sequence[str]]],
     *,
     most: int,
     default: int,
@@ -24,19 +24,23 @@ def page(
     render: Callable[[Any], Mapping[str, Any]],
     keep: Callable[[Any], bool] = lambda _: True,
 ) -> dict[str, Any]:
-    """The page that `limit` and `after` ask for. What `keep` refuses is passed over, and counts nowhere."""
+    """The page that `limit` and `after` ask for, of what any of the queries finds: all of one kind and order.
+
+    What `keep` refuses is passed over, and counts nowhere.
+    """
     text = call.request.args.get("limit")
     limit = default if text is None else integer(number(text, "limit"), "limit", least=1, most=most)
-    cursor = _cursor(call, query, missing)
+    first, _ = sources[0]
+    cursor = _cursor(call, first, missing)
     found: list[Any] = []
-    gulp = 0
-    while len(found) <= limit:
-        gulp = min(max(limit + 1 - len(found), 2 * gulp), _GULP)  # more each time: little of what there is may be kept
-        records = call.app.documents.query(query, *values, after=cursor, limit=gulp)
-        found += filter(keep, records)
-        if len(records) < gulp:
-            break
-        cursor = records[-1]
+    streams = [_records(call, query, values, cursor, limit + 1) for query, values in sources]
+    for record in heapq.merge(
+        *streams, key=lambda each: (getattr(each, first.order), each.id), reverse=first.descending
+    ):
+        if keep(record) and not (found and found[-1].id == record.id):  # one's own may be the team's, too
+            found.append(record)
+            if len(found) > limit:
+                break
     data = [render(record) for record in found[:limit]]
     return {
         "object": "list",
@@ -45,6 +49,17 @@ def page(
         "last_id": data[-1]["id"] if data else None,
         "has_more": len(found) > limit,
     }
+
+
+def _records(call: Call, query: Query, values: Sequence[str], cursor: Any, gulp: int) -> Iterator[Any]:
+    """All that a query finds, as far as it is asked for."""
+    gulp = min(gulp, _GULP)
+    while True:
+        records = call.app.documents.query(query, *values, after=cursor, limit=gulp)
+        yield from records
+        if len(records) < gulp:
+            return
+        cursor, gulp = records[-1], min(2 * gulp, _GULP)  # more each time: little of what there is may be kept
 
 
 def _cursor(call: Call, query: Query, missing: Callable[[str, str], ApiError]) -> Any:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from shared.config import Config, Deployment
@@ -40,6 +40,8 @@ __all__ = [
     "utc_now",
 ]
 
+M = TypeVar("M")
+
 _making: Final = Lock()
 _CLOUD_BODY: Final = 32 * 2**20  # bytes of an HTTP/1 request at Cloud Run and functions, docs 2026-11
 
@@ -64,15 +66,22 @@ class App:
     data_bucket: str
     work_bucket: str
     master_key: str = field(repr=False)
+    key_pepper: str = field(default="", repr=False)  # of the hashes of virtual keys; empty where no client is answered
     config: Config
     book: Book
     open_provider: Callable[[Deployment, Media], Provider]
     now: Callable[[], int] = utc_now
+    _memory: dict[type[Any], Any] = field(default_factory=dict, repr=False)
     _providers: dict[str, Provider] = field(default_factory=dict, repr=False)
 
     def today(self) -> str:
         """The date, UTC, as YYYY-MM-DD."""
         return datetime.fromtimestamp(self.now() / 1000, UTC).date().isoformat()
+
+    def remembered(self, kind: type[M]) -> M:
+        """The one object of this kind that belongs to this application: what a process keeps between requests."""
+        found: M = self._memory.setdefault(kind, kind())
+        return found
 
     def provider(self, deployment: str) -> Provider:
         """The provider of a deployment, by the deployment's id; Unconfigured where the configuration has none."""
@@ -104,6 +113,7 @@ def compose(settings: Settings, *, clients: bool = False, keys: bool = True) -> 
         data_bucket=settings.data_bucket,
         work_bucket=settings.work_bucket,
         master_key=chosen_key(settings.master_key, config.master_key, clients=clients),
+        key_pepper=settings.key_pepper,
         config=config,
         book=Book.load(config.prices),
         open_provider=open_provider,

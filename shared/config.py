@@ -52,6 +52,8 @@ class Deployment(BaseModel, frozen=True):
     client_secret: str | None = Field(default=None, repr=False)
     azure_ad_token: str | None = Field(default=None, repr=False)
     weight: float = 1.0  # its share of a group's lines, beside the others' weights; 0: it is asked last
+    passthrough: bool = True  # whether jobs may be passed through to it, at Vertex
+    bucket: str | None = None  # BUCKET or BUCKET/PREFIX that such jobs may name
     parallel: int | None = None  # lines in flight at once, where they are run one by one
     timeout: float | None = None  # seconds for one line, where they are run one by one
     batches: Batches | None = None  # None: as its provider usually does it
@@ -89,6 +91,11 @@ class Limits(BaseModel, frozen=True):
     line_bytes: int = Field(default=20 * 2**20, ge=1024)
     file_bytes: int = Field(default=8 * 2**30, ge=1024)
     part_bytes: int = Field(default=64 * 2**20, ge=1024)
+    requests_per_minute: int | None = Field(default=None, ge=1)  # this and the next: of each key; None: any number
+    batches_per_hour: int | None = Field(default=None, ge=0)
+    open_batches: int | None = Field(default=None, ge=0)
+    enqueued_tokens: int | None = Field(default=None, ge=0)
+    files_per_day: int | None = Field(default=None, ge=0)
 
 
 class PriceOverride(BaseModel, frozen=True):
@@ -144,6 +151,8 @@ class Config(BaseModel, frozen=True):
     limits: Limits = Limits()
     prices: tuple[PriceOverride, ...] = ()
     media_buckets: tuple[str, ...] | None = None
+    passthrough_buckets: tuple[str, ...] = ()  # that passed-through jobs may name: BUCKET or BUCKET/PREFIX
+    visibility: Literal["team", "own"] = "team"  # what a key sees: its team's things too, or its own alone
     events: Events | None = None  # None: whoever reaches an event function may deliver
     master_key: str | None = Field(default=None, repr=False)  # `general_settings.master_key`
 
@@ -160,6 +169,18 @@ class Config(BaseModel, frozen=True):
         if bare in groups:
             return bare
         return bare if self._by_pattern(model) else None
+
+    def names_of(self, group: str) -> tuple[str, ...]:
+        """What a list of models may call a group: its name, that behind its one provider, its `access_groups`."""
+        members = self.deployments_of(group)
+        providers = {each.provider for each in members}
+        listed = [each.info.get("access_groups") for each in members]
+        shared = [name for name in listed[0] if isinstance(name, str)] if listed and isinstance(listed[0], list) else []
+        return (
+            group,
+            *(f"{provider}/{_bare(group)}" for provider in providers if len(providers) == 1),
+            *(name for name in shared if all(isinstance(each, list) and name in each for each in listed)),
+        )
 
     def deployments_of(self, group: str, *, model: str | None = None) -> list[Deployment]:
         """Where a group runs. `model`: as the caller wrote it, since a prefix in front of it narrows a pattern."""

@@ -60,7 +60,7 @@ class _Our(BaseModel):
     limits: Limits = Limits()
     prices: tuple[PriceOverride, ...] = ()
     media_buckets: tuple[str, ...] | None = None
-    visibility: Literal["team", "own"] = "team"  # this and the next have no meaning before there are virtual keys
+    visibility: Literal["team", "own"] = "team"
     passthrough_buckets: tuple[str, ...] = ()
     private_hosts: tuple[str, ...] = ()  # of api_base: http, or an address that is not public, must be named here
     media_hosts: tuple[str, ...] = ()  # whose http(s) media lines may name, beside those of a deployment's own
@@ -92,7 +92,7 @@ class _Params(BaseModel):
     tpm: float | None = Field(default=None, gt=0)
     max_parallel_requests: int | None = Field(default=None, ge=1, le=1024)
     timeout: float | None = Field(default=None, gt=0)
-    gcs_bucket_name: str | None = None  # the bucket of our own settings is used: all jobs of a batch meet there
+    gcs_bucket_name: str | None = None  # passed-through jobs may name it; batches meet in the bucket of our settings
     bucket_name: str | None = None
     use_in_pass_through: bool | None = None
 
@@ -170,6 +170,8 @@ def read_config(
         limits=_limits(ours.limits, general, source),
         prices=(*(each.price for each in read if each.price), *_prices(ours, source)),  # the later wins
         media_buckets=ours.media_buckets,
+        passthrough_buckets=ours.passthrough_buckets,
+        visibility=ours.visibility,
         events=ours.events,
         master_key=_master_key(general, environment),
     )
@@ -309,6 +311,8 @@ def _deployment(
         client_id=params.client_id,
         client_secret=params.client_secret,
         azure_ad_token=params.azure_ad_token,
+        passthrough=params.use_in_pass_through is not False,
+        bucket=params.gcs_bucket_name or params.bucket_name,
         parallel=params.max_parallel_requests,
         timeout=None if params.timeout is None else min(params.timeout, _LONGEST_LINE),
         batches=info.batches,

@@ -19,9 +19,10 @@ EVENT_TARGETS: Final = frozenset({"work", "predictions", "dead_letter"})
 _CALLERS: Final = frozenset({"work", "dead_letter"})  # `predictions` hears of Vertex alone, which it asks as itself
 # LiteLLM's documentation has `sk-1234`; less is a mistake. A pepper is made by a machine.
 _SHORTEST: Final = {"master_key": 7, "key_pepper": 16}
-_MASTER_KEY: Final = "OFFPEAK_MASTER_KEY"
+_MASTER_KEY, _PEPPER = "OFFPEAK_MASTER_KEY", "OFFPEAK_KEY_PEPPER"
 _THEIRS: Final[Mapping[str, tuple[str, ...]]] = {  # LiteLLM's variables; of several, the first that is set
     _MASTER_KEY: ("LITELLM_MASTER_KEY",),
+    _PEPPER: ("LITELLM_SALT_KEY",),
     "OFFPEAK_WORK_BUCKET": ("GCS_BATCH_BUCKET_NAME", "GCS_BUCKET_NAME"),
 }
 
@@ -35,8 +36,8 @@ class Settings(BaseModel, frozen=True):
     work_bucket: str = Field(alias="OFFPEAK_WORK_BUCKET", min_length=1)
     bus: str = Field(alias="OFFPEAK_BUS", pattern=r"^(sqlite|pubsub)://")
     config: str | None = Field(default=None, alias="OFFPEAK_CONFIG")
-    master_key: str = Field(default="", alias=_MASTER_KEY, repr=False)  # empty where no client is answered
-    key_pepper: str = Field(default="", alias="OFFPEAK_KEY_PEPPER", repr=False)
+    master_key: str = Field(default="", alias="OFFPEAK_MASTER_KEY", repr=False)  # empty where no client is answered
+    key_pepper: str = Field(default="", alias="OFFPEAK_KEY_PEPPER", repr=False)  # without one there are no virtual keys
 
     @field_validator("master_key", "key_pepper")
     @classmethod
@@ -63,6 +64,7 @@ def read_settings(environment: Mapping[str, str] | None = None, *, clients: bool
     """
     environment = os.environ if environment is None else environment
     said = {name: value for name, value in environment.items() if value}
+    emptied = clients and environment.get(_PEPPER) == "" and "LITELLM_SALT_KEY" not in said
     theirs = {ours: name for ours, name in _theirs(said).items() if ours not in said}
     said |= {ours: _as_ours(ours, said[name]) for ours, name in theirs.items()}
     try:
@@ -73,11 +75,15 @@ def read_settings(environment: Mapping[str, str] | None = None, *, clients: bool
             for problem in error.errors(include_input=False)
         ]
     else:
-        if settings.master_key or not clients or settings.config is not None:
+        if (settings.master_key or not clients or settings.config is not None) and not emptied:
             return settings
         wrong = []
     if clients and _MASTER_KEY not in said:
         wrong.append(f"{_MASTER_KEY}: Field required")
+    if emptied:
+        wrong.append(
+            f"{_PEPPER}: is empty. It has 16 characters or more that only chance has chosen, and never changes"
+        )
     raise _cannot_start("; ".join(wrong))
 
 
@@ -118,7 +124,7 @@ def _theirs(said: Mapping[str, str]) -> dict[str, str]:
 
 def _as_ours(ours: str, value: str) -> str:
     """LiteLLM's bucket may have a folder behind it; our names of objects begin at the top."""
-    return value if ours == _MASTER_KEY else value.removeprefix("gs://").partition("/")[0]
+    return value if ours in {_MASTER_KEY, _PEPPER} else value.removeprefix("gs://").partition("/")[0]
 
 
 def _too_short(name: str, secret: str) -> str | None:

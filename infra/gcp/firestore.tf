@@ -27,20 +27,39 @@ locals {
   # Equality first, then the order; Firestore adds the id, in the direction of the last field. A query without equality
   # needs none of these: single fields are indexed by themselves.
   indexes = {
-    batches_of_input           = { collection = "Batch", equal = ["input_object", "status"], order = "created_at", direction = "ASCENDING" }
-    batches_of_owner           = { collection = "Batch", equal = ["owner"], order = "created_at", direction = "DESCENDING" }
-    files_of_owner             = { collection = "File", equal = ["owner"], order = "created_at", direction = "DESCENDING" }
-    files_of_owner_and_purpose = { collection = "File", equal = ["owner", "purpose"], order = "created_at", direction = "DESCENDING" }
-    files_of_owner_and_purpose_oldest = {
-      collection = "File", equal = ["owner", "purpose"], order = "created_at", direction = "ASCENDING"
-    }
-    files_of_owner_oldest   = { collection = "File", equal = ["owner"], order = "created_at", direction = "ASCENDING" }
-    files_of_purpose        = { collection = "File", equal = ["purpose"], order = "created_at", direction = "DESCENDING" }
-    files_of_purpose_oldest = { collection = "File", equal = ["purpose"], order = "created_at", direction = "ASCENDING" }
-    parts_of_upload         = { collection = "Part", equal = ["upload"], order = "created_at", direction = "ASCENDING" }
-    shards_of_batch         = { collection = "Shard", equal = ["batch"], order = "number", direction = "ASCENDING" }
-    shards_of_deployment    = { collection = "Shard", equal = ["deployment", "status"], order = "number", direction = "ASCENDING" }
-    uploads_over            = { collection = "Upload", equal = ["status"], order = "expires_at", direction = "ASCENDING" }
+    batches_of_input                  = { collection = "Batch", equal = ["input_object", "status"], order = "created_at", direction = "ASCENDING" }
+    batches_of_owner                  = { collection = "Batch", equal = ["owner"], order = "created_at", direction = "DESCENDING" }
+    batches_of_team                   = { collection = "Batch", equal = ["team"], order = "created_at", direction = "DESCENDING" }
+    days_of_key                       = { collection = "Day", equal = ["key"], order = "day", direction = "DESCENDING" }
+    days_of_team                      = { collection = "Day", equal = ["team"], order = "day", direction = "DESCENDING" }
+    days_of_user                      = { collection = "Day", equal = ["user"], order = "day", direction = "DESCENDING" }
+    files_of_owner                    = { collection = "File", equal = ["owner"], order = "created_at", direction = "DESCENDING" }
+    files_of_owner_and_purpose        = { collection = "File", equal = ["owner", "purpose"], order = "created_at", direction = "DESCENDING" }
+    files_of_owner_and_purpose_oldest = { collection = "File", equal = ["owner", "purpose"], order = "created_at", direction = "ASCENDING" }
+    files_of_owner_oldest             = { collection = "File", equal = ["owner"], order = "created_at", direction = "ASCENDING" }
+    files_of_purpose                  = { collection = "File", equal = ["purpose"], order = "created_at", direction = "DESCENDING" }
+    files_of_purpose_oldest           = { collection = "File", equal = ["purpose"], order = "created_at", direction = "ASCENDING" }
+    files_of_team                     = { collection = "File", equal = ["team"], order = "created_at", direction = "DESCENDING" }
+    files_of_team_and_purpose         = { collection = "File", equal = ["team", "purpose"], order = "created_at", direction = "DESCENDING" }
+    files_of_team_and_purpose_oldest  = { collection = "File", equal = ["team", "purpose"], order = "created_at", direction = "ASCENDING" }
+    files_of_team_oldest              = { collection = "File", equal = ["team"], order = "created_at", direction = "ASCENDING" }
+    jobs_by_number                    = { collection = "VertexJob", equal = ["number"], order = "created_at", direction = "DESCENDING" }
+    jobs_by_output                    = { collection = "VertexJob", equal = ["output"], order = "created_at", direction = "DESCENDING" }
+    jobs_of_owner                     = { collection = "VertexJob", equal = ["owner"], order = "created_at", direction = "DESCENDING" }
+    jobs_of_team                      = { collection = "VertexJob", equal = ["team"], order = "created_at", direction = "DESCENDING" }
+    keys_of_alias                     = { collection = "Key", equal = ["key_alias"], order = "created_at", direction = "DESCENDING" }
+    keys_of_key_id                    = { collection = "Key", equal = ["key_id"], order = "created_at", direction = "DESCENDING" }
+    keys_of_team                      = { collection = "Key", equal = ["team_id"], order = "created_at", direction = "DESCENDING" }
+    keys_of_user                      = { collection = "Key", equal = ["user_id"], order = "created_at", direction = "DESCENDING" }
+    ledger_of_batch                   = { collection = "LedgerEntry", equal = ["batch"], order = "created_at", direction = "DESCENDING" }
+    ledger_of_key                     = { collection = "LedgerEntry", equal = ["key"], order = "created_at", direction = "DESCENDING" }
+    ledger_of_team                    = { collection = "LedgerEntry", equal = ["team"], order = "created_at", direction = "DESCENDING" }
+    ledger_of_user                    = { collection = "LedgerEntry", equal = ["user"], order = "created_at", direction = "DESCENDING" }
+    parts_of_upload                   = { collection = "Part", equal = ["upload"], order = "created_at", direction = "ASCENDING" }
+    shards_of_batch                   = { collection = "Shard", equal = ["batch"], order = "number", direction = "ASCENDING" }
+    shards_of_deployment              = { collection = "Shard", equal = ["deployment", "status"], order = "number", direction = "ASCENDING" }
+    uploads_over                      = { collection = "Upload", equal = ["status"], order = "expires_at", direction = "ASCENDING" }
+    users_of_email                    = { collection = "User", equal = ["user_email"], order = "created_at", direction = "DESCENDING" }
   }
 }
 
@@ -67,7 +86,7 @@ resource "google_firestore_index" "this" {
 
 # A document is the record as one text, which nobody searches. Without this, each write would pay for an index of it.
 resource "google_firestore_field" "record" {
-  for_each = toset(["Batch", "Cooldown", "Created", "File", "Garbage", "Headroom", "LedgerEntry", "Outbox", "Part", "Shard", "Slot", "Upload"])
+  for_each = toset(["Account", "Alias", "Batch", "Cooldown", "Created", "Day", "File", "Garbage", "Habit", "Headroom", "Key", "LedgerEntry", "Outbox", "Part", "Rate", "Shard", "Slot", "TagDay", "Team", "Upload", "User", "VertexJob"])
 
   database   = google_firestore_database.this.name
   collection = each.key

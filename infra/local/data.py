@@ -1,7 +1,7 @@
 """The data folder of a stack on one machine, and who may use it.
 
 documents.db  queue.db  standin.db  objects/<bucket>/…    the state; a new start goes on from it
-master_key                                                 made once, readable by its owner alone
+master_key  key_pepper                                     made once, readable by their owner alone
 config.yaml                                                the default configuration, written by every start
 logs/<process>.log    lock                                 the lock is held while a stack runs
 """
@@ -68,10 +68,17 @@ class DataFolder:
 
     def master_key(self) -> str:
         """The key, made on the first start."""
-        place = self.path / "master_key"
+        return self._secret("master_key", f"sk-{secrets.token_urlsafe(32)}")
+
+    def key_pepper(self) -> str:
+        """What virtual keys are hashed with, made on the first start: without it none of them is known again."""
+        return self._secret("key_pepper", secrets.token_urlsafe(32))
+
+    def _secret(self, name: str, made: str) -> str:
+        place = self.path / name
         try:
             with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-                new.write(f"sk-{secrets.token_urlsafe(32)}\n")
+                new.write(f"{made}\n")
         except FileExistsError:
             pass
         except OSError as error:
@@ -79,7 +86,7 @@ class DataFolder:
         key = place.read_text(encoding="ascii").strip()
         if not key:  # a full disk, the last time
             place.unlink()
-            return self.master_key()
+            return self._secret(name, made)
         return key
 
     def default_config(self, standin: str) -> Path:

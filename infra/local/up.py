@@ -38,6 +38,7 @@ _START: Final = 60.0  # seconds until everything must answer
 _STOP: Final = 3.0  # seconds that the processes get to stop by themselves
 _WATCH: Final = 0.1
 _HOPELESS: Final = 4  # short lives in a row of a process, while the stack is starting
+_PEPPERS: Final = ("OFFPEAK_KEY_PEPPER", "LITELLM_SALT_KEY")
 _KEYS: Final = ("OFFPEAK_MASTER_KEY", "LITELLM_MASTER_KEY")  # the first that is set
 _PORT_PATIENCE: Final = 2.5  # seconds: workers of a stack that was killed need a moment to notice
 # The master of each function forks WORKERS processes of THREADS threads.
@@ -126,7 +127,10 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
         }
         try:
-            return environment | self._key(_checked(name, environment), environment)
+            environment |= self._key(_checked(name, environment), environment)
+            return (
+                environment if any(map(environment.get, _PEPPERS)) else environment | {_PEPPERS[0]: data.key_pepper()}
+            )
         except ConfigError as error:  # here and not in the log of a function, and before anything is started
             raise CannotStart(str(error)) from error
 

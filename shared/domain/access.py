@@ -1,29 +1,51 @@
-"""Who is asking, and what they may see.
+"""Who is asking, what they may see, and which models they may use.
 
 One place decides. What a caller may not see answers exactly like what never existed.
 """
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
-__all__ = ["ADMIN", "Caller", "Owned", "visible"]
+__all__ = ["ADMIN", "MASTER", "NOTHING", "Caller", "Models", "Owned", "allows", "scopes", "visible"]
+
+MASTER: Final = "master"  # stands for the master key wherever the id of a virtual key would
+
+Models = tuple[tuple[str, ...], ...] | None
+"""Which model groups may be used: lists of names, each perhaps with `*`, and each list has to allow a group; None: all.
+
+One list is the key's, one its team's, one its user's.
+"""
+NOTHING: Final[Models] = ((),)
+
+
+def allows(models: Models, names: Collection[str]) -> bool:
+    """Whether a group that is known by these names (`Config.names_of`) may be used."""
+    return all(any(_fits(entry, name) for entry in listed for name in names) for listed in models or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A key with its user and team. `owner` goes on everything that it makes."""
+    """A key with its user and team. `owner` goes on everything that it makes, and never changes."""
 
-    owner: str
-    team: str | None = None
-    admin: bool = False
-    models: tuple[str, ...] | None = None  # None: every model group
-
-    def may_use(self, group: str) -> bool:
-        """Whether lines may name this model group."""
-        return self.models is None or group in self.models
+    owner: str  # `user:<user_id>`; of a key without a user `key:<key_id>`
+    team: str | None = None  # team_id
+    user: str | None = None  # user_id
+    key: str = MASTER  # key_id
+    name: str = MASTER  # the key's alias, or the end of the key: what reports and refusals call it
+    admin: bool = False  # sees and does everything
+    viewer: bool = False  # sees all keys, teams, users and spend, and changes none of it
+    models: Models = None
+    shares: bool = True  # with its team: sees what is the team's
+    reads_only: bool = False
+    routes: tuple[str, ...] | None = None  # paths, perhaps with `*`, that the key is for; None: all
+    payers: tuple[str, ...] = ()  # the accounts that what it runs is charged to
+    tags: tuple[str, ...] = ()  # on everything that it runs
 
     def log_context(self) -> dict[str, Any]:
-        return {"owner": self.owner, "team": self.team}
+        return {"key_id": self.key, "owner": self.owner, "team": self.team}
 
 
 ADMIN: Final = Caller(owner="admin", admin=True)
@@ -45,4 +67,21 @@ def visible(caller: Caller, thing: Thing | None) -> Thing | None:
     """`thing` where the caller may see it, else None."""
     if thing is None or caller.admin or thing.owner == caller.owner:
         return thing
-    return thing if caller.team is not None and thing.team == caller.team else None
+    return thing if caller.shares and caller.team is not None and thing.team == caller.team else None
+
+
+def scopes(caller: Caller) -> list[tuple[str, str]]:
+    """What `visible` says, as a search: fields and values of which one has to agree. None for admins: they see all."""
+    if caller.admin:
+        return []
+    shared = [("team", caller.team)] if caller.shares and caller.team is not None else []
+    return [("owner", caller.owner), *shared]
+
+
+@lru_cache(maxsize=1024)
+def _pattern(entry: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, entry.split("*"))), re.DOTALL)
+
+
+def _fits(entry: str, name: str) -> bool:
+    return entry == name or ("*" in entry and _pattern(entry).fullmatch(name) is not None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from shared.domain.access import MASTER, Models
 from shared.domain.clock import HOUR
 from shared.domain.cost import Cost
 from shared.domain.errors import IllegalMove
@@ -111,7 +112,11 @@ class Batch:
     input_object: str | None  # None: there was no such file when the batch was created
     created_at: int
     expires_at: int
-    models: tuple[str, ...] | None = None  # groups that its caller may use; None: all
+    models: Models = None  # that its caller may use
+    key: str = MASTER  # key_id
+    user: str | None = None  # user_id
+    payers: tuple[str, ...] = ()  # the accounts that it is charged to
+    tags: tuple[str, ...] = ()
     hints: Hints = Hints()
     native: bool = False  # its lines are the provider's own rows, and so are those of its files
     metadata: dict[str, str] | None = None
@@ -125,6 +130,8 @@ class Batch:
     counts: Counts = Counts()
     usage: Usage = Usage()
     cost: Cost = Cost()
+    reserved: int = 0  # nano-dollars that its accounts hold back for lines that have no result yet
+    tokens: int = 0  # enqueued: about so many are in its lines, until it has ended
     shards: int = 0
     open_shards: int = 0  # not collected yet; at 0 the batch is finalizing
     refused: Rows | None = None  # error rows of lines that no shard was given

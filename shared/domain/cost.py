@@ -1,12 +1,13 @@
 """Cost: an integer of nano-dollars, and which lines could be priced at all."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Final
 
-__all__ = ["NANO", "Cost", "LedgerEntry"]
+__all__ = ["NANO", "Cost", "dollars", "nano"]
 
 NANO: Final = 10**9
+_MOST: Final = 9_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +33,19 @@ class Cost:
         return format(Decimal(self.nano).scaleb(-9).quantize(Decimal("0.000000001")), "f")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """What one shard cost: written once, in the transaction that commits the shard's result."""
+def dollars(nano: int) -> float:
+    """Nano-dollars as LiteLLM's USD numbers. Up to nine million dollars no digit is lost on the way through JSON."""
+    return float(Decimal(nano).scaleb(-9))
 
-    id: str  # the shard's
-    batch: str
-    owner: str
-    team: str | None
-    group: str
-    deployment: str
-    model: str
-    book: str  # version of the price book
-    tokens: dict[str, int]
-    cost: Cost
-    created_at: int
+
+def nano(usd: object) -> int:
+    """USD, as a JSON number or a decimal string, as whole nano-dollars; ValueError where it is no amount."""
+    if isinstance(usd, bool) or not isinstance(usd, int | float | str | Decimal):
+        raise ValueError("not an amount of US dollars")  # noqa: TRY004  # whatever it was, it is the value that is wrong
+    try:
+        amount = Decimal(str(usd))
+    except InvalidOperation:
+        raise ValueError("not an amount of US dollars") from None
+    if not amount.is_finite() or not 0 <= amount <= _MOST:
+        raise ValueError(f"not between 0 and {_MOST} US dollars")
+    return int(amount.scaleb(9).to_integral_value(ROUND_DOWN))

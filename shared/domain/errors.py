@@ -1,10 +1,10 @@
 """Every error that Offpeak raises on purpose.
 
 Exception
-├── ApiError               the caller is told: one envelope, one status
+├── ApiError               the caller is told: one envelope, one status, and a `type` that a case may have of its own
 │   ├── BadRequest         400   Unauthenticated  401   Forbidden  403   NotFound  404
 │   ├── MethodNotAllowed   405   Conflict         409   Gone       410   TooLarge  413
-│   ├── UnsupportedMedia   415   RateLimited      429
+│   ├── UnsupportedMedia   415   OverBudget       422   RateLimited  429
 │   ├── Unavailable        503   worth another try
 │   └── StorageFull        507   not worth one until somebody makes room
 ├── Transient              a step is told: deliver the message again
@@ -25,6 +25,7 @@ __all__ = [
     "IllegalMove",
     "MethodNotAllowed",
     "NotFound",
+    "OverBudget",
     "Poison",
     "RateLimited",
     "StorageFull",
@@ -66,9 +67,11 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: int | None = None,
+        type: str | None = None,
     ) -> None:
         super().__init__(message or self.__doc__)
         self.param, self.code, self.retry_after = param, code, retry_after
+        self.kind = type or self.type
 
 
 class BadRequest(ApiError):
@@ -123,6 +126,12 @@ class UnsupportedMedia(ApiError):
     """This encoding of the request body is not supported."""
 
     status, type, retry = 415, "invalid_request_error", False
+
+
+class OverBudget(ApiError):
+    """The budget has been exceeded."""
+
+    status, type, retry = 422, "budget_exceeded", False  # as at LiteLLM
 
 
 class RateLimited(ApiError):

@@ -11,7 +11,17 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["canonical", "derived", "new_batch_id", "new_file_id", "new_part_id", "new_request_id", "new_upload_id"]
+__all__ = [
+    "canonical",
+    "derived",
+    "new_batch_id",
+    "new_file_id",
+    "new_job_id",
+    "new_key_id",
+    "new_part_id",
+    "new_request_id",
+    "new_upload_id",
+]
 
 Entropy = Callable[[int], bytes]
 
@@ -43,6 +53,16 @@ def new_upload_id(entropy: Entropy = secrets.token_bytes) -> str:
 def new_part_id(entropy: Entropy = secrets.token_bytes) -> str:
     """`part_` and 32 hexadecimal digits."""
     return "part_" + entropy(16).hex()
+
+
+def new_key_id(entropy: Entropy = secrets.token_bytes) -> str:
+    """`key-` and 24 characters: says which key it was, and is none."""
+    return "key-" + _text(entropy(15))
+
+
+def new_job_id(entropy: Entropy = secrets.token_bytes) -> str:
+    """`job_` and 32 hexadecimal digits: lower case, since it becomes a Vertex label."""
+    return "job_" + entropy(16).hex()
 
 
 def new_request_id(entropy: Entropy = secrets.token_bytes) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shared.domain.lease import Lease
 
-__all__ = ["Cooldown", "Headroom", "Slot", "place_of"]
+__all__ = ["Cooldown", "Habit", "Headroom", "Slot", "place_of"]
 
 
 def place_of(deployment: str) -> str:
@@ -41,3 +41,12 @@ class Slot:
     window: float | None = None  # how many lines at once went well; the next worker begins with it
     closed_until: int | None = None  # the circuit is open: nobody is there
     troubles: int = 0  # times in a row that the circuit was found open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habit:
+    """How much a model usually answers: what a batch is expected to cost follows from it."""
+
+    id: str
+    lines: int = 0
+    output: int = 0  # tokens of those lines

@@ -104,6 +104,7 @@ class Shard:
     status: ShardStatus = ShardStatus.WAITING
     executes: bool = False  # its lines are run one by one, and there is no job at the provider
     tokens: int = 0  # about so many are in its lines: what a deployment's headroom is measured with
+    reserved: int = 0  # nano-dollars, of its batch's
     refused_by: tuple[str, ...] = ()  # deployments that will not have it, however often they are asked
     busy_at: tuple[str, ...] = ()  # deployments that had no room or were not there, since all were asked the last time
     rest_until: int | None = None  # of one that is run line by line: its deployment has refused it, and is left alone

@@ -1,9 +1,11 @@
 """Tokens: what a line used, by kind, and what OpenAI's batch object says of it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["Tokens", "Usage"]
+__all__ = ["TOKEN", "Tokens", "Usage"]
+
+TOKEN: Final = 4  # bytes, roughly: what is in a line is known, and what the provider will count is not
 
 
 class Tokens(NamedTuple):

@@ -13,11 +13,11 @@ from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.shard import Shard, next_step
 from shared.log import log
+from shared.steps.accounts import Purse, close
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.finish import shards_of
 from shared.steps.report import report
-from shared.steps.waste import throw_away
 
 __all__ = ["cancel", "expire", "overdue", "request_cancel"]
 
@@ -54,14 +54,13 @@ def expire(app: App, batch_id: str) -> None:
         if batch is None or batch.expires_at > turn.now or batch.ending is not None:
             return None
         if batch.status is Status.VALIDATING:
-            batch = advance(batch, Status.EXPIRED, at=turn.now)
-            throw_away(app, turn.tx, batch.id)
-        elif batch.status is Status.IN_PROGRESS:
-            batch = wind_up(batch, Ending.EXPIRED, at=turn.now, look=LOOK_AGAIN)
-            turn.send("cancel", batch=batch.id)
-        else:
+            purse = Purse(app, turn, batch.payers)
+            return close(app, turn, purse, advance(batch, Status.EXPIRED, at=turn.now))
+        if batch.status is not Status.IN_PROGRESS:
             return None
+        batch = wind_up(batch, Ending.EXPIRED, at=turn.now, look=LOOK_AGAIN)
         turn.put(batch)
+        turn.send("cancel", batch=batch.id)
         return batch
 
     batch = commit(app, body)
@@ -93,8 +92,8 @@ def _end_unprepared(app: App, batch_id: str) -> None:
         batch = turn.get(Batch, batch_id)
         if batch is None or batch.status is not Status.CANCELLING:
             return
-        turn.put(advance(batch, Status.CANCELLED, at=turn.now))
-        throw_away(app, turn.tx, batch.id)
+        purse = Purse(app, turn, batch.payers)
+        close(app, turn, purse, advance(batch, Status.CANCELLED, at=turn.now))
 
     commit(app, body)
 

@@ -14,8 +14,8 @@ from shared.app import App, Unconfigured
 from shared.domain import layout
 from shared.domain.batch import Batch, Counts, Ending, Rows, Status
 from shared.domain.clock import MINUTE
-from shared.domain.cost import LedgerEntry
 from shared.domain.errors import Transient
+from shared.domain.ledger import LedgerEntry
 from shared.domain.shard import JobState, Result, Shard, ShardStatus, move_to
 from shared.lines.native import unanswered_native
 from shared.lines.read import chunks_of, lines_of
@@ -23,9 +23,11 @@ from shared.lines.rows import answered, line_of, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
 from shared.providers.base import Answer, Codec, Entry, JobMissing, NeverRan, ProviderRow
+from shared.steps.accounts import Books
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
+from shared.steps.expect import note_habit
 from shared.steps.finish import finalizing
 from shared.steps.index import Index
 from shared.steps.match import Matcher
@@ -68,6 +70,8 @@ def collect(app: App, shard_id: str) -> None:
             work = _Work(app, held, batch, answers=False)
         result = work.run()
         _commit(app, held, result, work)
+        if batch.payers:
+            note_habit(app, work.meter.model, result.counts.completed, result.usage.output_tokens)
         if work.provided and held.record.job is not None:
             tidy(app, held.record, held.record.job)
 
@@ -108,7 +112,7 @@ class _Work:
             log("rows_ignored", severity="WARNING", **self._shard.log_context(), rows=self._strange)
         return Result(
             rows=Rows(prefix=self._prefix, output_parts=self._outputs.close(), error_parts=self._errors.close()),
-            counts=Counts(completed=self._completed, failed=self._failed),
+            counts=self.counts,
             usage=self.meter.usage(),
             cost=self.meter.cost(),
             predictions=self._native(predictions),
@@ -118,6 +122,10 @@ class _Work:
         """Those that `format=native` may show. Results that were copied from a provider hold its own ids and names."""
         copied = self._provider is not None and self._provider.fetch is not None
         return () if copied or self._shard.executes else tuple(predictions)
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(completed=self._completed, failed=self._failed)
 
     @property
     def provided(self) -> bool:
@@ -326,46 +334,63 @@ def _close(app: App, held: Held[Shard]) -> None:
     log("shard_closed", **held.record.log_context())
 
 
+def _entry(app: App, batch: Batch, shard: Shard, work: _Work, now: int) -> LedgerEntry:
+    deployment = app.config.deployment(shard.deployment)
+    return LedgerEntry(
+        id=shard.id,
+        batch=batch.id,
+        owner=batch.owner,
+        team=batch.team,
+        key=batch.key,
+        user=batch.user,
+        group=shard.group,
+        deployment=shard.deployment,
+        provider="" if deployment is None else deployment.provider,
+        model=work.meter.model,
+        book=app.book.version,
+        tokens=work.meter.tokens(),
+        counts=work.counts,
+        cost=work.meter.cost(),
+        tags=batch.tags,
+        started_at=batch.created_at,
+        created_at=now,
+    )
+
+
 def _commit(app: App, held: Held[Shard], result: Result, work: _Work) -> None:
     def body(turn: Turn) -> None:
         shard = held.current(turn)
         batch = turn.get(Batch, shard.batch)
+        over = batch is None or batch.terminal  # given up in the meantime
+        books = (
+            None if batch is None or over else Books(app, turn, _entry(app, batch, shard, work, turn.now), batch.payers)
+        )
+        left = shard.reserved if work.rest else 0  # goes on with the lines that are run again
         turn.put(
             replace(
                 shard,
                 status=move_to(shard, ShardStatus.COLLECTED),
                 result=result,
                 counted=result.counts,
+                reserved=0,
                 lease=None,
                 due_at=None,
             )
         )
-        if batch is None or batch.terminal:  # given up in the meantime
+        if batch is None or books is None:
             return
-        turn.add(
-            LedgerEntry(
-                id=shard.id,
-                batch=batch.id,
-                owner=batch.owner,
-                team=batch.team,
-                group=shard.group,
-                deployment=shard.deployment,
-                model=work.meter.model,
-                book=app.book.version,
-                tokens=work.meter.tokens(),
-                cost=result.cost,
-                created_at=turn.now,
-            )
-        )
+        books.write(released=shard.reserved - left)
         batch = replace(
             batch,
+            reserved=batch.reserved - shard.reserved + left,
             counts=batch.counts + shard.counted.negated() + result.counts,
             usage=batch.usage + result.usage,
             cost=batch.cost + result.cost,
             open_shards=batch.open_shards - 1,
         )
         if work.rest:
-            batch = add_shards(turn, batch, work.rest, reruns=shard.reruns + 1, refused_by=shard.refused_by)
+            rest = [replace(each, reserved=0 if number else left) for number, each in enumerate(work.rest)]
+            batch = add_shards(turn, batch, rest, reruns=shard.reruns + 1, refused_by=shard.refused_by)
             cool_down(turn, shard.deployment, "a job failed there")
         turn.put(finalizing(turn, batch) if batch.open_shards == 0 else batch)
 

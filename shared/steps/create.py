@@ -16,7 +16,9 @@ from shared.domain.files import File, live
 from shared.domain.hints import Hints
 from shared.domain.ids import canonical, derived, new_batch_id
 from shared.domain.messages import Created
+from shared.domain.usage import TOKEN
 from shared.log import log
+from shared.steps.accounts import Purse
 from shared.steps.commit import Turn, commit
 
 __all__ = ["LOOK_AGAIN", "NewBatch", "create"]
@@ -36,6 +38,7 @@ class NewBatch:
     metadata: dict[str, str] | None = None
     output_life: int | None = None  # milliseconds the output files live; None: as long as OpenAI's
     hints: Hints = Hints()  # groups by name, which the caller may use
+    tags: tuple[str, ...] = ()
 
 
 def create(
@@ -45,6 +48,7 @@ def create(
 
     The same request is one with the same `Idempotency-Key` (for a day; BadRequest `idempotency_error` if its body
     differs), or one that the SDK says is a retry (`retried`), of the same caller and body, within ten minutes.
+    RateLimited and OverBudget where the caller's accounts have no room for another.
     """
     by_key = derived("key", caller.owner, idempotency_key) if idempotency_key is not None else None
     by_body = derived("body", caller.owner, body_hash)
@@ -71,6 +75,9 @@ def create(
             before = turn.get(Batch, memory.batch)
             if before is not None:
                 return before
+        purse = Purse(app, turn, caller.payers)
+        tokens = file.bytes // TOKEN if file is not None else 0  # until `prepare` has counted them
+        purse.admit(tokens)
         batch = Batch(
             id=batch_id,
             owner=caller.owner,
@@ -82,12 +89,18 @@ def create(
             created_at=turn.now,
             expires_at=turn.now + time,
             models=caller.models,
+            key=caller.key,
+            user=caller.user,
+            payers=caller.payers,
+            tags=tuple(dict.fromkeys((*request.tags, *caller.tags))),
+            tokens=tokens,
             hints=_agreed(file.hints, request.hints) if file else request.hints,
             native=file is not None and file.native,
             metadata=request.metadata,
             output_life=request.output_life,
             due_at=turn.now + LOOK_AGAIN,
         )
+        purse.put()
         turn.add(batch)
         for name, life in ((by_key, _KEY_LIFE), (by_body, _RETRY_LIFE)):
             if name is not None:

@@ -14,11 +14,11 @@ from shared.domain.errors import ConfigError, Poison, Transient
 from shared.domain.messages import Message
 from shared.domain.shard import Job, JobState, Shard, ShardStatus
 from shared.log import log
+from shared.steps.accounts import Purse, close
 from shared.steps.commit import Turn, commit
 from shared.steps.report import report
 from shared.steps.run import run
 from shared.steps.submit import end
-from shared.steps.waste import throw_away
 
 __all__ = ["record_dead"]
 
@@ -73,6 +73,7 @@ def _give_up_batch(app: App, turn: Turn, id: str) -> Batch | None:
     batch = turn.get(Batch, id)
     if batch is None or batch.terminal:
         return None
+    purse = Purse(app, turn, batch.payers)
     to = Status.CANCELLED if batch.status is Status.CANCELLING else Status.FAILED
     batch = replace(
         advance(batch, to, at=turn.now),
@@ -81,6 +82,4 @@ def _give_up_batch(app: App, turn: Turn, id: str) -> Batch | None:
         output_file_id=None,
         error_file_id=None,
     )
-    turn.put(batch)
-    throw_away(app, turn.tx, batch.id)
-    return batch
+    return close(app, turn, purse, batch)

@@ -8,11 +8,11 @@ from shared.domain.batch import Batch, BatchError, Ending, Status, advance
 from shared.domain.files import BATCH_LIFE, File
 from shared.domain.ids import new_file_id
 from shared.domain.shard import JobState, Shard
+from shared.steps.accounts import Purse, close
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.report import report
-from shared.steps.waste import throw_away
 from shared.storage.ports import ABSENT, ObjectExists, Stat
 from shared.storage.queries import SHARDS_OF_BATCH
 
@@ -93,6 +93,7 @@ def _composed(app: App, name: str, parts: list[str]) -> Stat:
 def _end(app: App, held: Held[Batch], output: File | None, error: File | None, shards: list[Shard]) -> None:
     def body(turn: Turn) -> Batch:
         batch = held.current(turn)
+        purse = Purse(app, turn, batch.payers)
         to, errors = _outcome(batch, shards)
         batch = replace(
             advance(batch, to, at=turn.now),
@@ -103,9 +104,7 @@ def _end(app: App, held: Held[Batch], output: File | None, error: File | None, s
         for file in (output, error):
             if file is not None:
                 turn.add(file)
-        turn.put(batch)
-        throw_away(app, turn.tx, batch.id)
-        return batch
+        return close(app, turn, purse, batch)
 
     batch = commit(app, body)
     report(batch)

@@ -176,7 +176,7 @@ def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int],
             _refuse_stranger(app, batch, model, place.route.deployment)
             models.add(model)
         encoded = place.route.codec.encode(line, number)
-        lanes.add(place.route, encoded, entry_of(number, line, model, encoded))
+        lanes.add(place.route, line, encoded, entry_of(number, line, model, encoded))
         ordinal = next(left, None)
     if ordinal is not None:
         raise ObjectMissing(batch.input_file_id)
@@ -219,6 +219,7 @@ def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: obje
         due_at=turn.now + LOOK_AGAIN,
     )
     moved = replace(moved, **changes)  # type: ignore[arg-type]
+    others = [replace(each, reserved=0) for each in others]  # what is held back for all of them stays with the first
     batch = turn.get(Batch, shard.batch) if others else None
     turn.put(moved)
     step = next_step(moved)

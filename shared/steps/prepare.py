@@ -13,12 +13,15 @@ from shared.app import App
 from shared.domain import layout
 from shared.domain.batch import Batch, BatchError, Counts, Rows, Status, advance
 from shared.domain.clock import MINUTE
+from shared.domain.cost import Cost
 from shared.domain.shard import Shard, next_step
 from shared.lines.errors import InvalidLine, LineError
 from shared.lines.native import refused_native
 from shared.lines.parse import too_long
 from shared.lines.rows import refused, row_id
 from shared.lines.unique import CustomIds, Repeats
+from shared.log import log
+from shared.steps.accounts import Purse, close
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
@@ -27,7 +30,6 @@ from shared.steps.parts import Buffers
 from shared.steps.report import report
 from shared.steps.source import input_lines, parser_of
 from shared.steps.split import Splitter, TooManyJobs
-from shared.steps.waste import throw_away
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["MOST_ERRORS", "prepare"]
@@ -40,6 +42,10 @@ _QUEUED: Final = 5 * MINUTE
 
 _NO_FILE: Final = "Cannot find file {id}, or organization does not have access to it."
 _EMPTY: Final = "The input file is empty. Please ensure that the batch contains at least one request."
+_UNPRICED: Final = (
+    "The price of {lines:,} requests is not known, so they cannot be held against the budget of {names}. The operator "
+    "can set a price: 0 for what costs nothing."
+)
 _REPEATED: Final = (
     "The custom_id for this request is a duplicate of another request. "
     "The custom_id parameter must be unique for each request in a batch."
@@ -112,6 +118,8 @@ class Draft:
     lines: int
     refusals: int
     model: str | None
+    tokens: int  # about so many are in the lines that run
+    expected: Cost  # of those lines
 
 
 class _Pass:
@@ -161,12 +169,15 @@ class _Pass:
 
     def draft(self) -> Draft:
         """What came of it, all of it written."""
+        shards = self._splitter.close()
         return Draft(
-            shards=self._splitter.close(),
+            shards=shards,
             refused=Rows(prefix=self._prefix, error_parts=self._errors.close()),
             lines=self.lines,
             refusals=self.refusals,
             model=self._splitter.only_model(),
+            tokens=sum(shard.tokens for shard in shards),
+            expected=self._splitter.expected(),
         )
 
 
@@ -208,10 +219,8 @@ def _repeated(app: App, held: Held[Batch], repeats: Repeats) -> Problems:
 def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
     def body(turn: Turn) -> Batch:
         batch = advance(held.current(turn), Status.FAILED, at=turn.now)
-        batch = replace(batch, errors=problems.report())
-        turn.put(batch)
-        throw_away(app, turn.tx, batch.id)
-        return batch
+        purse = Purse(app, turn, batch.payers)
+        return close(app, turn, purse, replace(batch, errors=problems.report()))
 
     report(commit(app, body), errors=problems.count)
 
@@ -219,13 +228,21 @@ def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
 def _start(app: App, held: Held[Batch], draft: Draft) -> None:
     most = {id: _begun(app, id) for id in {shard.deployment for shard in draft.shards if shard.executes}}
 
-    def body(turn: Turn) -> Batch:
+    def body(turn: Turn) -> Batch | Problems:
         batch = advance(held.current(turn), Status.IN_PROGRESS, at=turn.now)
+        purse = Purse(app, turn, batch.payers)
+        if (problems := _too_dear(purse, batch, draft)) is not None:
+            held.settled = False
+            return problems
+        purse.reserve(draft.expected.nano, draft.tokens - batch.tokens)
+        purse.put()
         batch = replace(
             batch,
             model=draft.model,
             counts=Counts(total=draft.lines, failed=draft.refusals),
             refused=draft.refused,
+            reserved=draft.expected.nano,
+            tokens=draft.tokens,
             shards=len(draft.shards),
             open_shards=len(draft.shards),
             lease=None,
@@ -245,7 +262,23 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
         return batch
 
     batch = commit(app, body)
+    if isinstance(batch, Problems):
+        _fail(app, held, batch)
+        return
     report(batch, lines=draft.lines, refused=draft.refusals, shards=batch.shards)
+
+
+def _too_dear(purse: Purse, batch: Batch, draft: Draft) -> Problems | None:
+    """Why those who pay for it do not let it run; None where they do."""
+    why = purse.why_not(draft.expected.nano, draft.tokens, batch.tokens)
+    if why is None and purse.limited and draft.expected.unpriced_lines:
+        names = ", ".join(account.name for account in purse.accounts if account.max_budget is not None)
+        why = "budget_exceeded", _UNPRICED.format(lines=draft.expected.unpriced_lines, names=names)
+    if why is None:
+        return None
+    code, message = why
+    log("refused", severity="WARNING", audit=True, **batch.log_context(), key_id=batch.key, team=batch.team, code=code)
+    return Problems.one(code, message)
 
 
 def _begun(app: App, deployment: str) -> int:

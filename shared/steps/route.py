@@ -8,6 +8,7 @@
 from typing import Final
 
 from shared.config import PROVIDERS, Config, Deployment
+from shared.domain.access import allows
 from shared.domain.batch import Batch
 from shared.lines.checks import shown
 from shared.lines.errors import InvalidLine, LineError
@@ -29,7 +30,7 @@ def candidates(config: Config, batch: Batch, model: str) -> tuple[str, list[Depl
         group = _called_so(config, batch.hints.models, model)
         if group is None:
             raise LineError("model_mismatch", _OTHER_MODEL.format(", ".join(map(shown, batch.hints.models))), "model")
-    if group is None or not _allowed(batch, group):
+    if group is None or not allows(batch.models, config.names_of(group)):
         raise InvalidLine(
             "model_not_found", f"The provided model '{model[:64]}' is not supported by the Batch API.", "body.model"
         )
@@ -45,15 +46,15 @@ def candidates(config: Config, batch: Batch, model: str) -> tuple[str, list[Depl
 
 def named_by_hints(config: Config, batch: Batch) -> tuple[str, list[Deployment]] | None:
     """Of lines that name no model, native rows: the first group of the hints and all deployments that may run them."""
-    groups = [group for group in batch.hints.models if config.deployments_of(group) and _allowed(batch, group)]
+    groups = [
+        group
+        for group in batch.hints.models
+        if config.deployments_of(group) and allows(batch.models, config.names_of(group))
+    ]
     found = [deployment for group in groups for deployment in config.deployments_of(group)]
     if batch.hints.provider is not None:
         found = [deployment for deployment in found if deployment.provider == batch.hints.provider]
     return (groups[0], found) if found else None
-
-
-def _allowed(batch: Batch, group: str) -> bool:
-    return batch.models is None or group in batch.models
 
 
 def _called_so(config: Config, groups: tuple[str, ...], model: str) -> str | None:

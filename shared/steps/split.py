@@ -17,12 +17,15 @@ from shared.app import App
 from shared.config import Deployment
 from shared.domain import layout
 from shared.domain.batch import Batch
+from shared.domain.cost import Cost
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.shard import Shard
+from shared.domain.usage import TOKEN
 from shared.lines.checks import shown
 from shared.lines.errors import InvalidLine, LineError
 from shared.log import log
 from shared.providers.base import NATIVE, Codec, Encoded, Entry, Limits, Refused, RequestLine
+from shared.steps.expect import Expectation
 from shared.steps.match import entry_of
 from shared.steps.parts import Buffers, Parts
 from shared.steps.route import candidates, named_by_hints
@@ -58,7 +61,6 @@ _RAISE: Final = ", or raise the batch_limits of the deployments of that model"
 _FANNED_ROWS: Final = 25_000  # where lines become several rows each, `collect` has to bring these together again
 _INDEX_BYTES: Final = 32 * 2**20  # `collect` holds a shard's index in memory
 _EXECUTED: Final = Limits(rows=500, bytes=4 * 2**20)
-_TOKEN: Final = 4  # bytes, roughly: what is in the rows is known, and what the provider will count is not
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -100,7 +102,7 @@ def open_route(app: App, deployment: Deployment, endpoint: str) -> Route | None:
         executes = deployment.batches != "server"
     limits = _small(provider.limits) if executes else provider.limits
     tokens = deployment.most_tokens
-    most_bytes = limits.bytes if tokens is None else min(limits.bytes, (tokens + 1) * _TOKEN - 1)
+    most_bytes = limits.bytes if tokens is None else min(limits.bytes, (tokens + 1) * TOKEN - 1)
     return Route(deployment, codec, limits, executes, (deployment.id, codec.name), most_bytes)
 
 
@@ -123,6 +125,7 @@ class _Lane:
     row_count: int = 0
     input_count: int = 0
     byte_count: int = 0
+    expectation: Expectation | None = None  # where somebody pays for its lines
 
     def full(self, more: Encoded) -> bool:
         route = self.route
@@ -171,8 +174,9 @@ class Lanes:
         self._filled: Counter[tuple[str, str, bool]] = Counter()  # shards that a limit ended: group, `_Lane.limit`
         self._done: list[Shard] = []
         self._opened = 0
+        self.expected = Cost()  # of the shards that are written
 
-    def add(self, route: Route, encoded: Encoded, entry: Entry) -> None:
+    def add(self, route: Route, line: RequestLine, encoded: Encoded, entry: Entry) -> None:
         """Put an encoded line into a shard; LineError where it can share none, TooManyJobs where there are enough."""
         lane, rows = self._lane(route, encoded, entry.ordinal), encoded.rows
         lane.rows.add(rows)
@@ -181,6 +185,8 @@ class Lanes:
         lane.byte_count += len(rows)
         lane.row_count += encoded.count
         lane.input_count += encoded.inputs
+        if lane.expectation is not None:
+            lane.expectation.add(line, rows)
 
     def close(self) -> list[Shard]:
         """Write what is left. The shards, waiting to be submitted."""
@@ -225,7 +231,10 @@ class Lanes:
         folder = self._folder(self._opened)
         rows, index = self._buffers.parts(folder, "lines"), self._buffers.parts(folder, "index")
         position = bisect_right(self._marks, ordinal, key=lambda mark: mark[0])
-        return _Lane(self._opened, route, rows, index, {}, self._marks[position - 1] if position else None)
+        lane = _Lane(self._opened, route, rows, index, {}, self._marks[position - 1] if position else None)
+        if self._batch.payers:
+            lane.expectation = Expectation(self._app, self._app.provider(route.deployment.id))
+        return lane
 
     def _too_many(self) -> TooManyJobs:
         """With the limit that ended the most shards."""
@@ -236,6 +245,8 @@ class Lanes:
 
     def _finish(self, lane: _Lane) -> None:
         deployment = lane.route.deployment
+        cost = Cost() if lane.expectation is None else lane.expectation.cost()
+        self.expected += cost
         self._done.append(
             Shard(
                 id=layout.shard_id(self._batch.id, lane.number),
@@ -250,7 +261,8 @@ class Lanes:
                 since=lane.since,
                 lines=lane.line_count,
                 rows=lane.row_count,
-                tokens=lane.byte_count // _TOKEN,
+                tokens=lane.byte_count // TOKEN,
+                reserved=cost.nano,
                 created_at=self._app.now(),
             )
         )
@@ -290,13 +302,17 @@ class Splitter:
             at, encoded = self._elsewhere(line, ordinal, group, error)
             route = group.routes[at]
         model = group.name if self._native else line.body["model"]
-        self._lanes.add(route, encoded, entry_of(ordinal, line, model, encoded))
+        self._lanes.add(route, line, encoded, entry_of(ordinal, line, model, encoded))
         if len(group.routes) > 1:
             group.spread.took(size, at)
 
     def close(self) -> list[Shard]:
         """Write what is left. The shards, waiting to be submitted."""
         return self._lanes.close()
+
+    def expected(self) -> Cost:
+        """What all lines are expected to cost, once they are written; nothing where nobody pays."""
+        return self._lanes.expected
 
     def only_model(self) -> str | None:
         """The model of all lines, as callers wrote it; None where there are several."""

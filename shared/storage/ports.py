@@ -89,11 +89,13 @@ class Documents(Protocol):
         self,
         query: Query,
         *values: object,
+        at_least: int | None = None,
         at_most: int | None = None,
         after: Record | None = None,
         limit: int = 100,
     ) -> list[Any]:
-        """The first `limit` records; with `after`, those behind that one; with `at_most`, of `order` up to it.
+        """The first `limit` records; with `after`, those behind that one; with `at_least` and `at_most`, of `order`
+        between them.
 
         `values` are for `query.equal`, in that order. Paging by `after` shows each record once and leaves no gap.
         """

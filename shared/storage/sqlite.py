@@ -54,6 +54,7 @@ class SqliteDocuments:
         self,
         query: Query,
         *values: object,
+        at_least: int | None = None,
         at_most: int | None = None,
         after: Record | None = None,
         limit: int = 100,
@@ -61,7 +62,7 @@ class SqliteDocuments:
         """See the port."""
         if len(values) != len(query.equal):
             raise ValueError(f"{query.kind.__name__} by {query.equal}: {len(values)} values")
-        lowest, highest = _LOWEST, _HIGHEST if at_most is None else at_most
+        lowest, highest = _LOWEST if at_least is None else at_least, _HIGHEST if at_most is None else at_most
         position: tuple[object, ...] = ()
         if after is not None:
             reached = getattr(after, query.order)
@@ -71,7 +72,7 @@ class SqliteDocuments:
             if query.descending:
                 highest = min(highest, reached)
             else:
-                lowest = reached
+                lowest = max(lowest, reached)
         equal = (msgspec.to_builtins(value) for value in values)
         parameters = (*equal, lowest, highest, *position, limit)
         with self._database.reading() as connection:

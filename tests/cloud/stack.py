@@ -134,7 +134,9 @@ class Cloud:
         standin = ("-m", "infra.local.standin", "--port", self.standin.rpartition(":")[2], "--objects", "gcs")
         self._run("standin", self.google | self._standin, *standin, "--state", str(self._folder / "standin.db"))
         for target, threads in TARGETS.items():
-            own = {"OFFPEAK_MASTER_KEY": KEY} if target == "api" else {}  # the others must do without
+            own = (
+                {"OFFPEAK_MASTER_KEY": KEY, "OFFPEAK_KEY_PEPPER": "a pepper for tests alone"} if target == "api" else {}
+            )  # the others must do without
             port = self.urls[target].rpartition(":")[2]
             command = ("--source", "functions/main.py", "--target", target, "--host", "127.0.0.1", "--port", port)
             size = {"THREADS": "1", "WORKERS": str(threads)} if target == "work" else {"THREADS": str(threads)}

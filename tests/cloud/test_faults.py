@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.domain.cost import LedgerEntry
+from shared.domain.ledger import LedgerEntry
 from tests.cloud.stack import Cloud
 from tests.e2e.stack import chat, ended, rows, start
 

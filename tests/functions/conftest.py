@@ -111,6 +111,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "OFFPEAK_BUS": "sqlite://",
         "OFFPEAK_CONFIG": str(config),
         "OFFPEAK_MASTER_KEY": KEY,
+        "OFFPEAK_KEY_PEPPER": "a pepper for tests alone",
     }
 
 

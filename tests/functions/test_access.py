@@ -145,7 +145,7 @@ def test_an_idempotency_key_is_the_callers_own(many: Api) -> None:
 
 
 def test_models_are_those_of_the_key(many: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CALLERS, "a", Caller(owner="a", models=("team/embeddings",)))
+    monkeypatch.setitem(CALLERS, "a", Caller(owner="a", models=(("team/embeddings",),)))
     many.headers = {"x-caller": "a"}
 
     assert [each["id"] for each in many.get("/v1/models").json["data"]] == ["team/embeddings"]

@@ -278,7 +278,7 @@ def test_a_hint_is_text_and_stands_for_nothing_else(api: Api, name: str) -> None
 @pytest.fixture
 def callers(api: Api, monkeypatch: pytest.MonkeyPatch) -> dict[str, Caller]:
     """Callers by the name in `x-caller`; without one it is the admin."""
-    known = {"few": Caller(owner="few", team="us", models=(FLASH, PRO)), "mate": Caller(owner="mate", team="us")}
+    known = {"few": Caller(owner="few", team="us", models=((FLASH, PRO),)), "mate": Caller(owner="mate", team="us")}
 
     def by_name(request: Request, _: str) -> Caller:
         return known.get(request.headers.get("x-caller", ""), ADMIN)
@@ -299,7 +299,7 @@ def test_a_model_that_the_key_may_not_use_is_as_one_that_is_not_there(api: Api, 
 
 
 def test_a_key_without_models_is_told_so(api: Api, callers: dict[str, Caller]) -> None:
-    callers["few"] = Caller(owner="few", models=())
+    callers["few"] = Caller(owner="few", models=((),))
     answer = create(api, headers={"x-caller": "few"}, model=FLASH)
     assert refused(answer, "model").endswith("They are: none.")
 

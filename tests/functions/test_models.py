@@ -203,7 +203,7 @@ def test_nothing_of_a_connection_is_shown(rich: Api, path: str) -> None:
 
 def test_a_key_sees_the_groups_that_it_may_use(rich: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def few(_: Request, __: str) -> Caller:
-        return Caller(owner="few", models=("mini",))
+        return Caller(owner="few", models=(("mini",),))
 
     monkeypatch.setattr("functions.http.authenticate", few)
 

@@ -182,7 +182,7 @@ def test_one_odd_404_does_not_make_a_running_job_gone(world: World) -> None:
 
 
 def test_lines_of_a_group_that_the_caller_may_not_use_name_no_model(world: World) -> None:
-    caller = Caller(owner="u", models=("lite",))
+    caller = Caller(owner="u", models=(("lite",),))
     file = world.upload([chat("a", model="lite"), chat("b")], caller)
     request = NewBatch(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
     batch = create(world.app, caller, request, body_hash="h", idempotency_key=None, retried=False)

@@ -13,10 +13,10 @@ from shared.config import Config, Deployment, Limits, PriceOverride
 from shared.domain import layout
 from shared.domain.access import ADMIN, Caller
 from shared.domain.batch import Batch
-from shared.domain.cost import LedgerEntry
 from shared.domain.errors import Transient
 from shared.domain.files import BATCH_LIFE, File
 from shared.domain.ids import new_file_id
+from shared.domain.ledger import LedgerEntry
 from shared.domain.messages import Message
 from shared.domain.shard import Shard
 from shared.pricing.book import Book

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from shared.domain.batch import Batch, Status
-from shared.domain.cost import LedgerEntry
 from shared.domain.files import File, Garbage
+from shared.domain.ledger import LedgerEntry
 from shared.domain.messages import Message, Outbox
 from shared.domain.shard import Shard, ShardStatus
 from shared.storage import queries

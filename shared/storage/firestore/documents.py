@@ -67,6 +67,7 @@ class FirestoreDocuments:
         self,
         query: Query,
         *values: object,
+        at_least: int | None = None,
         at_most: int | None = None,
         after: Record | None = None,
         limit: int = 100,
@@ -79,7 +80,7 @@ class FirestoreDocuments:
             if reached is None:
                 raise ValueError(f"{after.id}: no {query.order}, so there is nothing behind it")
             place = (reached, self._name(query.kind, after.id))
-        asked = structured(query, values, at_most=at_most, after=place, limit=limit)
+        asked = structured(query, values, at_least=at_least, at_most=at_most, after=place, limit=limit)
         return [record_of(query.kind, document) for document in self._calls.query(asked, seconds=self._call)]
 
     def close(self) -> None:

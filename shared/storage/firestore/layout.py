@@ -14,9 +14,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.domain.cost import LedgerEntry
+from shared.domain.account import Account, Rate
 from shared.domain.errors import Poison, TooLarge
-from shared.domain.places import Cooldown, Headroom, Slot
+from shared.domain.keys import Alias
+from shared.domain.places import Cooldown, Habit, Headroom, Slot
 from shared.storage.ports import Record
 from shared.storage.queries import ALL, EXPIRES
 
@@ -44,7 +45,10 @@ LONGEST: Final = 1_000_000  # bytes of a record; a document may have 1 MiB, with
 
 # Every kind that is stored: those that are searched, and those that are only ever asked for by id.
 KINDS: Final[tuple[type[Any], ...]] = tuple(
-    sorted({query.kind for query in ALL} | {Cooldown, Headroom, LedgerEntry, Slot}, key=lambda kind: kind.__name__)
+    sorted(
+        {query.kind for query in ALL} | {Account, Alias, Cooldown, Habit, Headroom, Rate, Slot},
+        key=lambda kind: kind.__name__,
+    )
 )
 
 _LONGEST_ID: Final = 1_500  # bytes; Firestore's limit

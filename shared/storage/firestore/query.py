@@ -18,7 +18,13 @@ _Direction: Final = StructuredQuery.Direction
 
 
 def structured(
-    query: Query, values: tuple[object, ...], *, at_most: int | None, after: tuple[int, str] | None, limit: int
+    query: Query,
+    values: tuple[object, ...],
+    *,
+    at_least: int | None = None,
+    at_most: int | None,
+    after: tuple[int, str] | None,
+    limit: int,
 ) -> StructuredQuery:
     """The query for these values; `after` is a place in its order: a value, and the full name of a document.
 
@@ -29,6 +35,8 @@ def structured(
     if len(values) != len(query.equal):
         raise ValueError(f"{query.kind.__name__} by {query.equal}: {len(values)} values")
     terms = [_equals(name, layout.searchable(name, value)) for name, value in zip(query.equal, values, strict=True)]
+    if at_least is not None:
+        terms.append(_compares(query.order, _Compare.GREATER_THAN_OR_EQUAL, at_least))
     if at_most is not None:
         terms.append(_compares(query.order, _Compare.LESS_THAN_OR_EQUAL, at_most))
     every = StructuredQuery.CompositeFilter(op=StructuredQuery.CompositeFilter.Operator.AND, filters=terms)

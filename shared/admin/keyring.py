@@ -1,0 +1,156 @@
+"""Whose key is this, and may it still be used?
+
+  key ─ shape and check sum ─ HMAC ─► Key, one read ─► its team and its user, one read each where they are not known yet
+
+What was found is believed for half a minute, so that a key that is blocked, deleted or changed is so everywhere within
+a minute. What was not found is not remembered: a new key works at once.
+"""
+
+import hmac
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from shared.app import App
+from shared.domain.access import Caller, Models
+from shared.domain.clock import SECOND
+from shared.domain.errors import Unauthenticated
+from shared.domain.keys import (
+    ADMIN_ROLE,
+    ALL_MODELS,
+    NO_MODELS,
+    TEAM_MODELS,
+    VIEWER_ROLE,
+    Key,
+    Member,
+    Team,
+    User,
+    member_account,
+    team_account,
+    user_account,
+)
+from shared.domain.secret_key import hashed, plausible
+from shared.storage.ports import Record
+
+__all__ = ["Found", "KeyRing"]
+
+_BELIEVED: Final = 30 * SECOND
+_MOST: Final = 10_000  # records remembered
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key that may be used, with its team and its user."""
+
+    caller: Caller
+    key: Key
+    team: Team | None
+    user: User | None
+
+
+class KeyRing:
+    """Finds callers by their keys. One for each process; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[type[Any], str], tuple[int, Any]] = OrderedDict()
+
+    def find(self, app: App, key: str) -> Found | None:
+        """The caller behind a key; None for an unknown one, Unauthenticated for one that may not be used any more."""
+        if not app.key_pepper or not plausible(key):
+            return None
+        digest = hashed(app.key_pepper, key)
+        record = self._get(app, Key, digest)
+        if record is None or not hmac.compare_digest(record.id, digest):
+            return None
+        if record.expires_at is not None and record.expires_at <= app.now():
+            raise _refusal("Authentication Error - Expired Key. Ask its operator for a new one.", "expired_key")
+        if record.blocked:
+            raise _refusal("Key is blocked. Its operator can unblock it with /key/unblock.", "auth_error")
+        team = self._needed(app, Team, None if record.team_id is None else team_account(record.team_id), "Team")
+        user = self._needed(app, User, None if record.user_id is None else user_account(record.user_id), "User")
+        return Found(caller_of(record, team, user, app.config.visibility), record, team, user)
+
+    def forget(self, kind: type[Any], id: str) -> None:
+        """It was changed here, so it is read again at once."""
+        with self._lock:
+            self._known.pop((kind, id), None)
+
+    def _needed(self, app: App, kind: type[R], id: str | None, what: str) -> R | None:
+        if id is None:
+            return None
+        record = self._get(app, kind, id)
+        if record is None or getattr(record, "blocked", False):
+            raise _refusal(f"{what} of this key is blocked or was deleted.", "auth_error")
+        return record
+
+    def _get(self, app: App, kind: type[R], id: str) -> R | None:
+        now, place = app.now(), (kind, id)
+        with self._lock:
+            seen = self._known.get(place)
+            if seen is not None and 0 <= now - seen[0] < _BELIEVED:
+                known: R = seen[1]
+                return known
+        record = app.documents.get(kind, id)
+        with self._lock:
+            self._known.pop(place, None)
+            if record is not None:
+                self._known[place] = (now, record)
+                if len(self._known) > _MOST:
+                    self._known.popitem(last=False)
+        return record
+
+
+def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -> Caller:
+    """What a key, its team and its user say together."""
+    payers = [key.key_id]
+    if user is not None:
+        payers.append(user.id)
+    if team is not None:
+        payers.append(team.id)
+        if user is not None and _has_budget(team, user.user_id):
+            payers.append(member_account(team.team_id, user.user_id))
+    role = None if user is None else user.user_role
+    return Caller(
+        owner=key.owner,
+        team=key.team_id,
+        user=key.user_id,
+        key=key.key_id,
+        name=key.key_alias or key.key_name,
+        admin=role == ADMIN_ROLE,
+        viewer=role == VIEWER_ROLE,
+        models=_models(key, team, user),
+        shares="own" not in {visibility, key.visibility},
+        reads_only=key.key_type == "read_only",
+        routes=key.allowed_routes or _ROUTES.get(key.key_type),
+        payers=tuple(payers),
+        tags=tuple(dict.fromkeys((*key.tags, *(team.tags if team is not None else ())))),
+    )
+
+
+_ROUTES: Final = {"llm_api": ("llm_api_routes",), "management": ("management_routes",)}
+
+
+def _has_budget(team: Team, user_id: str) -> bool:
+    member = next((each for each in team.members if each.user_id == user_id), Member(user_id=user_id))
+    return member.max_budget_in_team is not None or team.member_budget is not None
+
+
+def _models(key: Key, team: Team | None, user: User | None) -> Models:
+    said = (each.models for each in (key, team, user) if each is not None)
+    found = tuple(listed for listed in map(_listed, said) if listed is not None)
+    return found or None
+
+
+def _listed(models: tuple[str, ...]) -> tuple[str, ...] | None:
+    """None: all. What a list says beside a word that means all, or none, does not matter."""
+    if not models or ALL_MODELS in models or TEAM_MODELS in models:
+        return None
+    return () if NO_MODELS in models else models
+
+
+def _refusal(message: str, type: str) -> Unauthenticated:
+    return Unauthenticated(message, code="invalid_api_key", type=type)

@@ -1,0 +1,129 @@
+"""Virtual keys, users and teams, as LiteLLM's admin scripts know them.
+
+What we act on is a field; all else that a script sets (`metadata`, `tpm_limit`, `soft_budget`, …) is kept in `fields`,
+a JSON object, and given back. What is spent and held open, and how much of it is allowed, is in an `Account` of the
+same id; see `account.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.domain.ids import derived
+
+__all__ = [
+    "ADMIN_ROLE",
+    "ALL_MODELS",
+    "NO_MODELS",
+    "ROLES",
+    "TEAM_MODELS",
+    "VIEWER_ROLE",
+    "Alias",
+    "Key",
+    "Member",
+    "Team",
+    "User",
+    "member_account",
+    "team_account",
+    "user_account",
+]
+
+ADMIN_ROLE: Final = "proxy_admin"
+VIEWER_ROLE: Final = "proxy_admin_viewer"
+ROLES: Final = (ADMIN_ROLE, VIEWER_ROLE, "internal_user", "internal_user_viewer")
+ALL_MODELS: Final = "all-proxy-models"
+TEAM_MODELS: Final = "all-team-models"
+NO_MODELS: Final = "no-default-models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A virtual key. The key itself is nowhere: `id` is its HMAC-SHA-256 under the pepper, 64 hexadecimal digits."""
+
+    id: str
+    key_id: str  # `key-…`; stays when the key is regenerated, and is the id of its account
+    key_name: str  # `sk-…abcd`
+    key_alias: str | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+    models: tuple[str, ...] = ()  # none: all that its team and its user may use
+    rpm_limit: int | None = None
+    key_type: str = "default"
+    allowed_routes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    visibility: str | None = None  # `own`: does not see what is its team's
+    blocked: bool = False
+    expires_at: int | None = None
+    fields: str = "{}"
+    created_at: int
+    created_by: str
+    updated_at: int
+
+    @property
+    def owner(self) -> str:
+        """Whose everything is that the key makes: its user's, or its own."""
+        return f"key:{self.key_id}" if self.user_id is None else f"user:{self.user_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A user in a team."""
+
+    user_id: str
+    role: str = "user"  # or `admin`
+    max_budget_in_team: int | None = None  # nano-dollars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """Some users and keys that share their files, their batches and a budget."""
+
+    id: str  # of its account, too: `team_account`
+    team_id: str
+    team_alias: str | None = None
+    models: tuple[str, ...] = ()
+    rpm_limit: int | None = None
+    members: tuple[Member, ...] = ()
+    member_budget: int | None = None  # nano-dollars; of each member that has none of its own
+    tags: tuple[str, ...] = ()
+    blocked: bool = False
+    fields: str = "{}"
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person or a service that has keys."""
+
+    id: str  # of its account, too: `user_account`
+    user_id: str
+    user_email: str | None = None
+    user_alias: str | None = None
+    user_role: str | None = None
+    models: tuple[str, ...] = ()
+    rpm_limit: int | None = None
+    teams: tuple[str, ...] = ()
+    blocked: bool = False
+    fields: str = "{}"
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name that is taken: no two keys have one alias, and no two users one e-mail address."""
+
+    id: str
+    of: str
+
+
+def team_account(team_id: str) -> str:
+    return f"team-{derived('team', team_id)}"
+
+
+def user_account(user_id: str) -> str:
+    return f"user-{derived('user', user_id)}"
+
+
+def member_account(team_id: str, user_id: str) -> str:
+    return f"member-{derived('member', team_id, user_id)}"

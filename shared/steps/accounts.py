@@ -1,0 +1,227 @@
+"""What a batch does to the accounts that it is charged to: always part of the transaction that does it to the batch.
+
+  create    one more open batch, its tokens enqueued          refused where an account has no room: 429, or 422
+  prepare   what its lines are expected to cost is reserved   refused where it does not fit: the batch fails
+  collect   a shard's cost is spent, and its reservation gone, with its ledger entry and the sums by day
+  the end   whatever it still holds is let go
+
+A transaction reads before it writes, so accounts are opened first and put last.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from shared.app import App
+from shared.domain.account import Account, Caps, at, counted, left, spend
+from shared.domain.batch import Batch
+from shared.domain.clock import SECOND
+from shared.domain.errors import OverBudget, RateLimited
+from shared.domain.ledger import Day, LedgerEntry, TagDay, day_sum, tag_sum
+from shared.steps.commit import Turn
+from shared.steps.waste import throw_away
+
+__all__ = ["Books", "Purse", "caps_of", "close", "usd"]
+
+S = TypeVar("S", Day, TagDay)
+
+_SOON: Final = 60  # seconds after which it is worth looking whether a batch has ended
+
+
+def usd(nano: int) -> str:
+    """An amount for people: `$1.25`, with as many decimals as it has."""
+    text = format(Decimal(nano).scaleb(-9).normalize(), "f")
+    whole, _, rest = text.partition(".")
+    return f"${whole}.{rest.ljust(2, '0')}"
+
+
+def caps_of(app: App, account: Account) -> Caps:
+    """What an account may have open: its own caps, and of a key's those of the configuration, too."""
+    if not account.id.startswith("key-"):
+        return account.caps
+    limits = app.config.limits
+    general = Caps(
+        open_batches=limits.open_batches,
+        batches_per_hour=limits.batches_per_hour,
+        enqueued_tokens=limits.enqueued_tokens,
+        files_per_day=limits.files_per_day,
+    )
+    return account.caps.under(general)
+
+
+class Purse:
+    """The accounts that one batch or job is charged to, in one transaction."""
+
+    def __init__(self, app: App, turn: Turn, payers: Sequence[str]) -> None:
+        """Reads them. One that is not there has no limits: a key that was deleted still pays for what it began."""
+        self._app, self._turn = app, turn
+        self.accounts = [at(turn.get(Account, id) or Account(id=id), turn.now) for id in payers]
+
+    @property
+    def limited(self) -> bool:
+        """Whether any of them has a budget."""
+        return any(account.max_budget is not None for account in self.accounts)
+
+    def admit(self, tokens: int) -> None:
+        """Refuse a new batch, or count it. RateLimited says which limit and when to come again; OverBudget."""
+        for account in self.accounts:
+            self._refuse_spent(account)
+            caps, name = caps_of(self._app, account), account.name
+            if caps.open_batches is not None and account.open_batches >= caps.open_batches:
+                raise RateLimited(
+                    f"Too many open batches: {name} may have {caps.open_batches:,} that have not ended.",
+                    type="open_batches",
+                    retry_after=_SOON,
+                )
+            window, wait = counted(account.hour, "hour", self._turn.now)
+            if caps.batches_per_hour is not None and window.used > caps.batches_per_hour:
+                raise RateLimited(
+                    f"Too many batches: {name} may create {caps.batches_per_hour:,} an hour.",
+                    type="batches_per_hour",
+                    retry_after=_seconds(wait),
+                )
+            self._refuse_enqueued(account, tokens)
+        self.accounts = [
+            replace(
+                account,
+                hour=counted(account.hour, "hour", self._turn.now)[0],
+                open_batches=account.open_batches + 1,
+                enqueued_tokens=account.enqueued_tokens + tokens,
+            )
+            for account in self.accounts
+        ]
+
+    def store(self) -> None:
+        """Refuse a new file, or count it."""
+        found = []
+        for account in self.accounts:
+            caps = caps_of(self._app, account)
+            window, wait = counted(account.day, "day", self._turn.now)
+            if caps.files_per_day is not None and window.used > caps.files_per_day:
+                raise RateLimited(
+                    f"Too many files: {account.name} may upload {caps.files_per_day:,} a day.",
+                    type="files_per_day",
+                    retry_after=_seconds(wait),
+                )
+            found.append(replace(account, day=window))
+        self.accounts = found
+
+    def why_not(self, nano: int, tokens: int, enqueued: int) -> tuple[str, str] | None:
+        """Code and message where so much cannot be reserved or enqueued; `enqueued` are counted already."""
+        for account in self.accounts:
+            room = left(account)
+            if room is not None and nano > room:
+                held, allowed = usd(account.reserved), usd(account.max_budget or 0)
+                message = (
+                    f"This batch is expected to cost about {usd(nano)}; {account.name} has {usd(max(room, 0))} left. "
+                    f"Current cost: {usd(spend(account))}, reserved by open batches: {held}, Max budget: {allowed}."
+                )
+                return "budget_exceeded", message
+            most = caps_of(self._app, account).enqueued_tokens
+            if most is not None and account.enqueued_tokens - enqueued + tokens > most:
+                message = (
+                    f"Enqueued token limit reached for {account.name}. Limit: {most:,} enqueued tokens. "
+                    "Please try again once some in_progress batches have been completed."
+                )
+                return "token_limit_exceeded", message
+        return None
+
+    def reserve(self, nano: int = 0, tokens: int = 0) -> None:
+        """Hold so much more, or with negative numbers less, back."""
+        self.accounts = [
+            replace(
+                account,
+                reserved=account.reserved + nano,
+                enqueued_tokens=account.enqueued_tokens + tokens,
+            )
+            for account in self.accounts
+        ]
+
+    def spend(self, nano: int, *, released: int) -> None:
+        """So much was spent of what was reserved, or more, or less."""
+        self.accounts = [
+            replace(account, spent=account.spent + nano, reserved=account.reserved - released)
+            for account in self.accounts
+        ]
+
+    def close(self, nano: int, tokens: int) -> None:
+        """One batch less is open, and it holds nothing any more."""
+        self.reserve(-nano, -tokens)
+        self.accounts = [replace(account, open_batches=account.open_batches - 1) for account in self.accounts]
+
+    def put(self) -> None:
+        for account in self.accounts:
+            self._turn.put(account)
+
+    def _refuse_enqueued(self, account: Account, tokens: int) -> None:
+        most = caps_of(self._app, account).enqueued_tokens
+        if most is not None and account.enqueued_tokens + tokens > most:
+            raise RateLimited(
+                f"Enqueued token limit reached for {account.name}. Limit: {most:,} enqueued tokens, of which "
+                f"{account.enqueued_tokens:,} are in use; this batch has about {tokens:,}. Please try again once some "
+                "in_progress batches have been completed.",
+                type="enqueued_tokens",
+                retry_after=_SOON,
+            )
+
+    @staticmethod
+    def _refuse_spent(account: Account) -> None:
+        room = left(account)
+        if room is not None and room <= 0:
+            held = f", reserved by open batches: {usd(account.reserved)}" if account.reserved else ""
+            raise OverBudget(
+                f"Budget has been exceeded! {account.name} Current cost: {usd(spend(account))}{held}, "
+                f"Max budget: {usd(account.max_budget or 0)}",
+                code="budget_exceeded",
+            )
+
+
+class Books:
+    """A ledger entry, the sums that it is added to, and those who pay: one transaction."""
+
+    def __init__(self, app: App, turn: Turn, entry: LedgerEntry, payers: Sequence[str]) -> None:
+        """Reads what is there."""
+        self._turn, self._entry = turn, entry
+        self.purse = Purse(app, turn, payers)
+        day, tags = day_sum(entry), [tag_sum(entry, tag) for tag in entry.tags]
+        self._day = turn.get(Day, day.id) or day
+        self._tags = [turn.get(TagDay, tag.id) or tag for tag in tags]
+
+    def write(self, *, released: int) -> None:
+        """`released`: nano-dollars of the reservation that were for this."""
+        self._turn.add(self._entry)
+        self._turn.put(_more(self._day, self._entry))
+        for tag in self._tags:
+            self._turn.put(_more(tag, self._entry))
+        self.purse.spend(self._entry.cost.nano, released=released)
+        self.purse.put()
+
+
+def close(app: App, turn: Turn, purse: Purse, batch: Batch) -> Batch:
+    """Put a batch that has just ended: it holds nothing any more, and what it leaves behind is waste."""
+    purse.close(batch.reserved, batch.tokens)
+    purse.put()
+    batch = replace(batch, reserved=0, tokens=0)
+    turn.put(batch)
+    throw_away(app, turn.tx, batch.id)
+    return batch
+
+
+def _more(sum: S, entry: LedgerEntry) -> S:
+    return replace(
+        sum,
+        entries=sum.entries + 1,
+        tokens=_added(sum.tokens, entry.tokens),
+        counts=sum.counts + entry.counts,
+        cost=sum.cost + entry.cost,
+    )
+
+
+def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    kinds: Iterable[str] = dict.fromkeys((*one, *other))
+    return {kind: one.get(kind, 0) + other.get(kind, 0) for kind in kinds}
+
+
+def _seconds(milliseconds: int) -> int:
+    return max(1, -(-milliseconds // SECOND))
