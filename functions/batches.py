@@ -8,15 +8,16 @@ from flask import Response
 
 from functions.answers import grouped, json_answer
 from functions.body import json_object
-from functions.checks import expiry, invalid_window, metadata, one_of, required, string
+from functions.checks import expiry, invalid_window, metadata, one_of, required, string, tags
 from functions.hints import group_of_batch, hints_of, listed_by
 from functions.http import Call
 from functions.paging import page
-from shared.domain.access import scopes
+from shared.domain.access import MASTER, scopes
+from shared.domain.account import Account, at, spend
 from shared.domain.batch import Batch, Status, window
 from shared.domain.clock import seconds
+from shared.domain.cost import dollars
 from shared.domain.errors import NotFound
-from shared.domain.ids import canonical
 from shared.steps.cancel import request_cancel
 from shared.steps.create import NewBatch
 from shared.steps.create import create as create_batch
@@ -137,7 +138,14 @@ def batch_rendered(batch: Batch) -> dict[str, Any]:
 
 
 def _answer(call: Call, batch: Batch) -> Response:
-    return grouped(json_answer(batch_rendered(batch)), group_of_batch(call, batch))
+    answer = grouped(json_answer(batch_rendered(batch)), group_of_batch(call, batch))
+    account = None if call.caller.key == MASTER else call.app.documents.get(Account, call.caller.key)
+    if account is not None:  # LiteLLM's headers, which dashboards read
+        account = at(account, call.app.now())
+        answer.headers["x-litellm-key-spend"] = str(dollars(spend(account)))
+        if account.max_budget is not None:
+            answer.headers["x-litellm-key-max-budget"] = str(dollars(account.max_budget))
+    return answer
 
 
 def _new_batch(call: Call, body: dict[str, Any]) -> NewBatch:
@@ -148,12 +156,13 @@ def _new_batch(call: Call, body: dict[str, Any]) -> NewBatch:
     if window(duration := string(body["completion_window"], "completion_window")) is None:
         raise invalid_window(duration)
     return NewBatch(
-        input_file_id=canonical(file) or file,
+        input_file_id=call.file_id(file) or file,
         endpoint=endpoint,
         completion_window=duration,
         metadata=metadata(body.get("metadata")),
         output_life=expiry(body.get("output_expires_after"), "output_expires_after"),
         hints=hints_of(call, body, body_first=True),
+        tags=tags(body.get("litellm_metadata"), call.request.headers.get("x-litellm-tags", "")),
     )
 
 

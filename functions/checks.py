@@ -7,13 +7,25 @@ from typing import Any, Final
 from shared.domain.clock import SECOND
 from shared.domain.errors import BadRequest
 
-__all__ = ["expiry", "integer", "invalid_value", "invalid_window", "metadata", "number", "one_of", "required", "string"]
+__all__ = [
+    "expiry",
+    "integer",
+    "invalid_value",
+    "invalid_window",
+    "metadata",
+    "number",
+    "one_of",
+    "required",
+    "string",
+    "tags",
+]
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
 _ANCHOR: Final = "created_at"
 _LIFE: Final = (3600, 2_592_000)  # seconds; OpenAI: one hour to thirty days
 _MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512  # OpenAI's limits of metadata
 _LONGEST_ECHO: Final = 100
+_MOST_TAGS, _LONGEST_TAG = 10, 128
 _KINDS: Final[Mapping[type, str]] = {
     bool: "a boolean",
     int: "an integer",
@@ -112,6 +124,20 @@ def metadata(value: Any, name: str = "metadata") -> dict[str, str] | None:
             )
         _short_enough(_typed(member, str, f"{name}.{key}", "a string"), f"{name}.{key}", _LONGEST_VALUE)
     return dict(value)
+
+
+def tags(said: Any, header: str, name: str = "litellm_metadata") -> tuple[str, ...]:
+    """`tags` of LiteLLM's metadata and of its header `x-litellm-tags`: what cost is summed up by, beside its key."""
+    listed = _typed(said, dict, name, "an object").get("tags") if said is not None else None
+    name = f"{name}.tags"
+    both = [*(_typed(listed, list, name, "an array") if listed is not None else ()), *header.split(",")]
+    found = tuple(dict.fromkeys(tag.strip() for tag in (_typed(each, str, name, "a string") for each in both)))
+    found = tuple(filter(None, found))
+    if len(found) > _MOST_TAGS:
+        raise BadRequest(f"Invalid '{name}': at most {_MOST_TAGS} tags, but got {len(found)}.", param=name)
+    for tag in found:
+        _short_enough(tag, name, _LONGEST_TAG)
+    return found
 
 
 def _typed(value: Any, kind: type, name: str, expected: str) -> Any:

@@ -22,6 +22,7 @@ from shared.domain.files import BATCH_LIFE, File, live
 from shared.domain.ids import new_file_id
 from shared.domain.layout import file_object
 from shared.log import log
+from shared.steps.accounts import strictest
 from shared.steps.files import arriving, delete_file, keep
 from shared.steps.native import native_objects, native_rows
 from shared.storage.ports import ObjectMissing
@@ -41,6 +42,7 @@ __all__ = [
     "delete",
     "file_rendered",
     "listing",
+    "longest_file",
     "native_of_batch",
     "no_such_file",
     "retrieve",
@@ -67,7 +69,7 @@ _QUERIES: Final = {  # by whose, and by whether for any purpose
 
 def create(call: Call) -> Response:
     """Store a file. The object first, then the record that makes it exist for the caller."""
-    app, limit = call.app, call.app.config.limits.file_bytes
+    app, limit = call.app, longest_file(call)
     too_large = TooLarge(f"File is too large: {limit} bytes are allowed.", param="file")
     form = Form(call.request, file="file", longest=limit, too_large=too_large)
     chunks = form.open_file()
@@ -99,9 +101,16 @@ def create(call: Call) -> Response:
         hints=hints,
         native=native,
     )
-    keep(app, file)
+    keep(app, file, call.caller.payers)
     log("file_created", purpose=purpose, **file.log_context())
     return _answer(file)
+
+
+def longest_file(call: Call) -> int:
+    """Bytes that a file of the caller's may have."""
+    own = strictest(call.app, call.caller.payers).file_bytes
+    most = call.app.config.limits.file_bytes
+    return most if own is None else min(own, most)
 
 
 def listing(call: Call) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from shared.domain.access import MASTER, NOTHING, Caller, allows, visible
 from shared.domain.batch import Batch
 from shared.domain.errors import ApiError, Forbidden, MethodNotAllowed, NotFound
 from shared.domain.files import File, Upload
-from shared.domain.ids import canonical, new_request_id
+from shared.domain.ids import canonical, decoded, new_request_id
+from shared.domain.layout import file_of_object
 from shared.domain.passthrough import VertexJob
 from shared.log import context, log
 from shared.trace import Trace, tracing
@@ -48,8 +49,12 @@ class Call:
 
     def find(self, kind: type[T], text: str) -> T | None:
         """The caller's own record that `text` names. What cannot be an id of ours does not reach storage."""
-        found = canonical(text)
+        found = self.file_id(text) if kind is File else canonical(text)
         return None if found is None else self.own(self.app.documents.get(kind, found))
+
+    def file_id(self, text: str) -> str | None:
+        """The one form of a file's id; what LiteLLM's clients call by its object, `gs://…`, has one, too."""
+        return canonical(file_of_object(self.app.data_bucket, decoded(text)) or text)
 
     def own(self, record: T | None) -> T | None:
         """The record, where the caller may see it. That somebody has tried is put on record."""
@@ -114,15 +119,15 @@ def serve(routes: Sequence[Route], request: Request) -> Response:
     request_id, started = new_request_id(), time.perf_counter()
     limit_silence(request)
     with tracing(Trace.of(request.headers)), context(request_id=request_id):
-        found = None
+        found, asked = None, dict[str, str]()
         try:
             found, names = _find(routes, request)
-            answer = _call(found, names, request)
+            answer = _call(found, names, request, asked)
         except Exception as error:  # noqa: BLE001  the one place where everything ends as an envelope
             told = as_api_error(error)
             answer = google_error_answer(told) if _is_google(found, request) else error_answer(told)
             if told.status in _REFUSED:
-                _record_refusal(found, told)
+                _record_refusal(found, told, asked)
         if answer.status_code == 405:
             answer.headers["allow"] = ", ".join(_methods(routes, request))
         if request.method != "GET":
@@ -134,14 +139,18 @@ def serve(routes: Sequence[Route], request: Request) -> Response:
             route=found.path if found else "-",
             status=answer.status_code,
             ms=round((time.perf_counter() - started) * 1000),
+            **asked,
         )
         return identified(answer, request_id)
 
 
-def _call(found: Route, names: Mapping[str, str], request: Request) -> Response:
+def _call(found: Route, names: Mapping[str, str], request: Request, asked: dict[str, str]) -> Response:
+    """The answer of the route; `asked` is told by whom, as soon as that is known."""
     application = app()
     caller = _ANYONE if found.open else authenticate(request, application)
-    with context(**({} if caller.key in {"", MASTER} else {"key_id": caller.key})):
+    if caller.key not in {"", MASTER}:
+        asked["key_id"] = caller.key
+    with context(**asked):
         return _answered(application, caller, found, names, request)
 
 
@@ -180,7 +189,7 @@ def _is_google(found: Route | None, request: Request) -> bool:
     return found.google if found is not None else _split(request)[1].startswith("/projects/")
 
 
-def _record_refusal(found: Route | None, told: ApiError) -> None:
+def _record_refusal(found: Route | None, told: ApiError, asked: Mapping[str, str]) -> None:
     log(
         "refused",
         severity="WARNING",
@@ -190,6 +199,7 @@ def _record_refusal(found: Route | None, told: ApiError) -> None:
         code=told.code,
         kind=told.kind,
         why=str(told)[:300],
+        **asked,
     )
 
 

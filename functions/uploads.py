@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from functions.body import json_object
 from functions.checks import expiry, integer, one_of, required, string
-from functions.files import PURPOSES, file_rendered, native_of_batch
+from functions.files import PURPOSES, file_rendered, longest_file, native_of_batch
 from functions.hints import hints_of
 from functions.http import Call
 from functions.multipart import Form
@@ -52,7 +52,7 @@ def _new_upload(call: Call) -> uploads.NewUpload:
     return uploads.NewUpload(
         purpose=purpose,
         filename=string(body["filename"], "filename", longest=5_000),
-        bytes=integer(body["bytes"], "bytes", least=0, most=call.app.config.limits.file_bytes),
+        bytes=integer(body["bytes"], "bytes", least=0, most=longest_file(call)),
         mime_type=string(body["mime_type"], "mime_type"),
         file_life=expiry(body.get("expires_after"), "expires_after"),
         hints=hints_of(call, body),

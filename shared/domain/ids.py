@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 __all__ = [
     "canonical",
+    "decoded",
     "derived",
     "new_batch_id",
     "new_file_id",
@@ -80,9 +81,15 @@ def canonical(text: str) -> str | None:
 
     SDKs encode ids in paths once or twice; what is judged and what is looked up is the decoded form.
     """
-    for _ in range(_MOST_DECODINGS):
-        decoded = unquote(text)
-        if decoded == text:
-            break
-        text = decoded
+    text = decoded(text)
     return text if _SHAPE.fullmatch(text) else None
+
+
+def decoded(text: str) -> str:
+    """What arrived, with its URL encoding taken off as often as a client may have put it on."""
+    for _ in range(_MOST_DECODINGS):
+        plain = unquote(text)
+        if plain == text:
+            break
+        text = plain
+    return text

@@ -19,6 +19,7 @@ __all__ = [
     "batch_folders",
     "executed_prefix",
     "file_object",
+    "file_of_object",
     "is_predictions",
     "part_object",
     "parts_folder",
@@ -30,6 +31,7 @@ __all__ = [
     "split",
 ]
 
+_FILE: Final = re.compile(r"file-[a-z2-7]{24}")
 _OUTPUT: Final = re.compile(r"out/(?P<batch>batch_[0-9a-f]{32})/(?P<shard>\d{4,})/a\d+/.+")
 # Vertex: predictions.jsonl, possibly sharded. `incremental_predictions.jsonl` is a partial export and no result.
 _PREDICTIONS: Final = re.compile(r"(?:.*/)?prediction-[^/]+/predictions\.jsonl(-\d{5}-of-\d{5})?")
@@ -49,6 +51,12 @@ def shard_id(batch: str, number: int) -> str:
 
 def file_object(bucket: str, file: str) -> str:
     return f"gs://{bucket}/files/{file}"
+
+
+def file_of_object(bucket: str, name: str) -> str | None:
+    """The file whose object this is; None for everything else, in our buckets or in others."""
+    file = name.removeprefix(file_object(bucket, ""))
+    return file if file != name and _FILE.fullmatch(file) else None
 
 
 def part_object(bucket: str, upload: str, part: str) -> str:

@@ -22,7 +22,7 @@ from shared.domain.ledger import Day, LedgerEntry, TagDay, day_sum, tag_sum
 from shared.steps.commit import Turn
 from shared.steps.waste import throw_away
 
-__all__ = ["Books", "Purse", "caps_of", "close", "usd"]
+__all__ = ["Books", "Purse", "caps_of", "close", "strictest", "usd"]
 
 S = TypeVar("S", Day, TagDay)
 
@@ -48,6 +48,14 @@ def caps_of(app: App, account: Account) -> Caps:
         files_per_day=limits.files_per_day,
     )
     return account.caps.under(general)
+
+
+def strictest(app: App, payers: Sequence[str]) -> Caps:
+    """The smallest cap of each kind that any of these accounts has: what can be said before anything is counted."""
+    caps = Caps()
+    for id in payers:
+        caps = caps.under(caps_of(app, app.documents.get(Account, id) or Account(id=id)))
+    return caps
 
 
 class Purse:

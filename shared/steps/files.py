@@ -4,7 +4,7 @@ announce ──► write the object ──► keep: document added, announcement
    └ died in between: the announcement is garbage that falls due, and `sweep` deletes the object
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -12,10 +12,12 @@ from typing import Final
 from shared.app import App
 from shared.domain.batch import Batch
 from shared.domain.clock import DAY
-from shared.domain.errors import Transient
+from shared.domain.errors import RateLimited, Transient
 from shared.domain.files import File, Garbage, Part, Upload
 from shared.domain.ids import derived
 from shared.domain.layout import parts_folder
+from shared.steps.accounts import Purse
+from shared.steps.commit import Turn
 from shared.storage.ports import Transaction
 from shared.storage.queries import PARTS_OF_UPLOAD
 
@@ -30,14 +32,25 @@ def announce(app: App, name: str) -> None:
     app.documents.transact(lambda tx: tx.put(garbage))
 
 
-def keep(app: App, record: File | Part) -> None:
-    """The object is there: from now on it belongs to this document."""
+def keep(app: App, file: File, payers: Sequence[str] = ()) -> None:
+    """The object is there: from now on it belongs to this document.
+
+    RateLimited where the accounts have as many files as a day may have: then nothing of it is left.
+    """
 
     def body(tx: Transaction) -> None:
-        tx.add(record)
-        tx.delete(Garbage, derived(record.object))
+        purse = Purse(app, Turn(tx, app.now()), payers)
+        purse.store()
+        purse.put()
+        tx.add(file)
+        tx.delete(Garbage, derived(file.object))
 
-    app.documents.transact(body)
+    try:
+        app.documents.transact(body)
+    except RateLimited:  # before anything was written, so no answer was lost
+        with suppress(Transient):
+            discard(app, file.object)
+        raise
 
 
 def discard(app: App, name: str) -> None:

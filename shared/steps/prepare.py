@@ -21,7 +21,7 @@ from shared.lines.parse import too_long
 from shared.lines.rows import refused, row_id
 from shared.lines.unique import CustomIds, Repeats
 from shared.log import log
-from shared.steps.accounts import Purse, close
+from shared.steps.accounts import Purse, close, strictest
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
@@ -183,7 +183,7 @@ class _Pass:
 
 def _read(app: App, held: Held[Batch]) -> Draft | Problems:
     """The draft of a sound file, or what is wrong with it."""
-    work, most = _Pass(app, held), app.config.limits.lines_per_batch
+    work, most = _Pass(app, held), _most_lines(app, held.record)
     for number, raw in input_lines(app, held.record, marks=work.marks):
         if number & (_BEAT - 1) == 0:
             held.beat()
@@ -198,6 +198,11 @@ def _read(app: App, held: Held[Batch]) -> Draft | Problems:
     if (repeats := work.ids.repeats()) is not None:
         work.problems.absorb(_repeated(app, held, repeats))
     return work.problems or work.draft()
+
+
+def _most_lines(app: App, batch: Batch) -> int:
+    own, most = strictest(app, batch.payers).lines_per_batch, app.config.limits.lines_per_batch
+    return most if own is None else min(own, most)
 
 
 def _repeated(app: App, held: Held[Batch], repeats: Repeats) -> Problems:

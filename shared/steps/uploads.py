@@ -21,6 +21,8 @@ from shared.domain.hints import Hints
 from shared.domain.ids import canonical, derived, new_file_id, new_part_id, new_upload_id
 from shared.domain.layout import file_object, part_object
 from shared.log import log
+from shared.steps.accounts import Purse
+from shared.steps.commit import Turn
 from shared.steps.files import arriving, discard, forget_parts, throw_parts
 from shared.storage.ports import ABSENT, ObjectExists, ObjectMissing, Stat, Transaction
 
@@ -46,7 +48,7 @@ class NewUpload:
 
 
 def create(app: App, caller: Caller, request: NewUpload) -> Upload:
-    """A new upload, which takes parts for an hour."""
+    """A new upload, which takes parts for an hour. It counts as the file that it becomes: RateLimited."""
     now, life = app.now(), request.file_life
     upload = Upload(
         id=new_upload_id(),
@@ -62,7 +64,14 @@ def create(app: App, caller: Caller, request: NewUpload) -> Upload:
         hints=request.hints,
         native=request.native,
     )
-    app.documents.transact(lambda tx: tx.add(upload))
+
+    def body(tx: Transaction) -> None:
+        purse = Purse(app, Turn(tx, now), caller.payers)
+        purse.store()
+        purse.put()
+        tx.add(upload)
+
+    app.documents.transact(body)
     return upload
 
 
