@@ -68,8 +68,10 @@ class Call:
         return allows(self.caller.models, self.app.config.names_of(group))
 
     def groups(self) -> list[str]:
-        """The model groups that the caller may use."""
-        return [group for group in self.app.config.groups() if self.may_use(group)]
+        """The model groups that the caller may use; of those that patterns stand for, what its lists name."""
+        listed = [name for names in self.caller.models or () for name in names if "*" not in name]
+        found = [*self.app.config.groups(), *filter(None, map(self.app.config.group_of, listed))]
+        return [group for group in dict.fromkeys(found) if self.may_use(group)]
 
     def group(self, model: str) -> str | None:
         """The group that a model's name means; None also where the caller may not use it."""

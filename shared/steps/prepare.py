@@ -46,6 +46,7 @@ _UNPRICED: Final = (
     "The price of {lines:,} requests is not known, so they cannot be held against the budget of {names}. The operator "
     "can set a price: 0 for what costs nothing."
 )
+_REFUSALS: Final = {"budget_exceeded", "model_not_found", "token_limit_exceeded"}  # which are about who asks
 _REPEATED: Final = (
     "The custom_id for this request is a duplicate of another request. "
     "The custom_id parameter must be unique for each request in a batch."
@@ -227,7 +228,12 @@ def _fail(app: App, held: Held[Batch], problems: Problems) -> None:
         purse = Purse(app, turn, batch.payers)
         return close(app, turn, purse, replace(batch, errors=problems.report()))
 
-    report(commit(app, body), errors=problems.count)
+    batch = commit(app, body)
+    report(batch, errors=problems.count)
+    refused = sorted({error.code for error in problems.first} & _REFUSALS)
+    if refused and batch.payers:
+        who = {"key_id": batch.key, "owner": batch.owner, "team": batch.team}
+        log("refused", severity="WARNING", audit=True, batch_id=batch.id, **who, codes=refused)
 
 
 def _start(app: App, held: Held[Batch], draft: Draft) -> None:
@@ -281,9 +287,7 @@ def _too_dear(purse: Purse, batch: Batch, draft: Draft) -> Problems | None:
         why = "budget_exceeded", _UNPRICED.format(lines=draft.expected.unpriced_lines, names=names)
     if why is None:
         return None
-    code, message = why
-    log("refused", severity="WARNING", audit=True, **batch.log_context(), key_id=batch.key, team=batch.team, code=code)
-    return Problems.one(code, message)
+    return Problems.one(*why)
 
 
 def _begun(app: App, deployment: str) -> int:
