@@ -88,6 +88,22 @@ resource "google_storage_bucket_iam_member" "media" {
   member = each.value.agent
 }
 
+# Jobs that callers make in Vertex's own words: Vertex reads and writes there, `api` looks how large an input is, and who
+# counts what a job has cost reads its predictions.
+resource "google_storage_bucket_iam_member" "passthrough" {
+  for_each = merge([
+    for bucket in var.passthrough_buckets : merge(
+      { for id, agent in local.vertex_agents : "${bucket}/${id}/objects" => { bucket = bucket, member = agent, role = "objectUser" } },
+      { for id, agent in local.vertex_agents : "${bucket}/${id}/bucket" => { bucket = bucket, member = agent, role = "legacyBucketReader" } },
+      { for target in concat(["api"], local.runners) : "${bucket}/${target}" => { bucket = bucket, member = local.members[target], role = "objectViewer" } },
+    )
+  ]...)
+
+  bucket = each.value.bucket
+  role   = "roles/storage.${each.value.role}"
+  member = each.value.member
+}
+
 # Topics, database, Vertex --------------------------------------------------------------------------------------------
 
 # Every target changes states, and a change of state owes messages.
@@ -120,7 +136,8 @@ resource "google_project_iam_member" "documents" {
   }
 }
 
-# Jobs have no other place for a grant than their project. `api` never calls a provider; `predictions` looks at jobs, and
+# Jobs have no other place for a grant than their project. `api` calls a provider only where jobs are passed through,
+# and then asks for them at once, with its caller waiting; `predictions` looks at jobs, and
 # cancels those that nobody wants any more, but makes none.
 resource "google_project_iam_custom_role" "job_reader" {
   for_each = local.vertex_projects
@@ -135,8 +152,9 @@ resource "google_project_iam_custom_role" "job_reader" {
 }
 
 locals {
+  vertex_callers = concat(["predictions"], local.runners, length(var.passthrough_buckets) == 0 ? [] : ["api"])
   vertex_roles = {
-    for target in ["dead_letter", "predictions", "work"] : target => {
+    for target in local.vertex_callers : target => {
       for id in keys(local.vertex_projects) : id => target == "predictions" ? "projects/${id}/roles/${google_project_iam_custom_role.job_reader[id].role_id}" : "roles/aiplatform.user"
     }
   }
@@ -144,7 +162,7 @@ locals {
 
 resource "google_project_iam_member" "vertex" {
   for_each = {
-    for pair in setproduct(["dead_letter", "predictions", "work"], keys(local.vertex_projects)) : join("/", pair) => { target = pair[0], project = pair[1] }
+    for pair in setproduct(local.vertex_callers, keys(local.vertex_projects)) : join("/", pair) => { target = pair[0], project = pair[1] }
   }
 
   project = each.value.project

@@ -249,6 +249,18 @@ variable "media_buckets" {
   }
 }
 
+variable "passthrough_buckets" {
+  description = "Buckets that passed-through jobs may name, as in offpeak.passthrough_buckets; only those that you may grant access to. Without any, `api` calls nobody."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for bucket in var.passthrough_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
+    error_message = "passthrough_buckets are names of buckets, without gs:// and without a prefix."
+  }
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the database can be read as it was at any minute of the last seven days. It costs as much storage as changes."
   type        = bool

@@ -39,6 +39,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "balancer": {"access": "load_balancer", "domain": "batch.example.com"},
     "own_key": {"kms_key": KMS_KEY},
     "keys": {"config": "tests/keys.yaml", "provider_secrets": {"AZURE_API_KEY": "1", "OPENAI_API_KEY": "4"}},
+    "passthrough": {"passthrough_buckets": ["offpeak-jobs"]},
     "everything": {
         "access": "load_balancer",
         "domain": "batch.example.com",

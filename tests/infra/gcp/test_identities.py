@@ -103,6 +103,19 @@ def test_keys_of_providers_are_read_by_those_who_call_them() -> None:
         assert rights(found, account(name)) == rights(before, account(name)) | more
 
 
+def test_jobs_are_passed_through_by_api_where_there_are_buckets_for_them() -> None:
+    found, before = plan("passthrough"), plan("minimal")
+    reads = {("storage.objectViewer", "offpeak-jobs", "")}
+    for name in OURS:
+        more = {"api": reads | {("aiplatform.user", PROJECT, "")}, "work": reads, "dead-letter": reads}.get(name, set())
+        assert rights(found, account(name)) == rights(before, account(name)) | more
+    agent = f"serviceAccount:service-{NUMBER}@gcp-sa-aiplatform.iam.gserviceaccount.com"
+    assert rights(found, agent) - rights(before, agent) == {
+        ("storage.objectUser", "offpeak-jobs", ""),
+        ("storage.legacyBucketReader", "offpeak-jobs", ""),
+    }
+
+
 def test_googles_own_accounts_get_little() -> None:
     found = plan("minimal")
     agents = {member for _, grant in found.grants() for member in grant["members"]} - {account(name) for name in OURS}
