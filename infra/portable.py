@@ -10,8 +10,11 @@ from typing import Any, Final
 
 import yaml
 
+from shared.config_file import ENVIRONMENT, KEYS
 from shared.domain.errors import ConfigError
-from shared.model_list import ENVIRONMENT, KEYS, LOCATION, PARAMETERS, expanded, fallbacks, not_ours, split_model
+from shared.listed_deployment import LOCATION
+from shared.listed_entry import PARAMETERS
+from shared.litellm import expanded, fallbacks, not_ours, split_model
 
 __all__ = ["named_keys", "portable"]
 

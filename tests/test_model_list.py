@@ -11,7 +11,8 @@ from shared.app import configuration
 from shared.config import Config, Deployment
 from shared.domain.errors import ConfigError
 from shared.domain.ids import derived
-from shared.model_list import config_of_environment, read_config
+from shared.environment import config_of_environment
+from shared.model_list import read_config
 from shared.pricing.book import Book
 from shared.pricing.price import Rate
 

@@ -17,7 +17,8 @@ from shared.providers.base import JobMissing, Refused
 from shared.steps.cancel import overdue
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.move import patience, places, room_after
+from shared.steps.patience import patience, room_after
+from shared.steps.places import places
 from shared.steps.submit import end
 from shared.steps.tidy import cancel_doubles, tidy
 

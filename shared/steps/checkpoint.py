@@ -5,7 +5,6 @@ name with our epoch in it; the shard's last commit names the parts that count. S
 presumed dead is in nobody's way.
 """
 
-import re
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -22,10 +21,10 @@ from shared.storage.ports import ABSENT, Objects
 if TYPE_CHECKING:
     from shared.providers.base import Outcome
 
-__all__ = ["Checkpoint", "Line", "given_up", "parts_of"]
+__all__ = ["MOST_HELD", "Checkpoint", "Line", "given_up", "parts_of"]
 
+MOST_HELD: Final = 50  # rows of one shard that may be lost with us, and never more than are in flight
 _LONGEST_ROW: Final = 64 * 2**20
-_KEY: Final = re.compile(r"r-([0-9]{6,12})")
 
 
 class _Response(msgspec.Struct, gc=False):

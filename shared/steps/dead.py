@@ -1,8 +1,8 @@
 """A message that no delivery has helped: the batch shows what happened, instead of hanging.
 
 The step is tried once more first: what stood in its way may be gone, and then nothing is dead. Otherwise as little is
-given up as can be: the lines of a shard, so that its batch ends with what the others have; the batch, where nothing
-else is left.
+given up as can be: the lines of a shard that have no answer yet, so that its batch ends with what the others have; the
+batch, where nothing else is left.
 """
 
 from dataclasses import replace
@@ -12,10 +12,13 @@ from shared.app import App
 from shared.domain.batch import Batch, BatchError, Counts, Status, advance
 from shared.domain.errors import ConfigError, Poison, Transient
 from shared.domain.messages import Message
-from shared.domain.shard import Job, JobState, Shard, ShardStatus
+from shared.domain.shard import Job, JobState, Shard, ShardStatus, label
 from shared.log import log
 from shared.steps.accounts import Purse, close
+from shared.steps.checkpoint import parts_of
 from shared.steps.commit import Turn, commit
+from shared.steps.in_hand import to_execute
+from shared.steps.meter import give_up
 from shared.steps.report import report
 from shared.steps.run import run
 from shared.steps.submit import end
@@ -44,8 +47,12 @@ def record_dead(app: App, message: Message, reason: str) -> None:
     else:
         log("message_revived", **message.body())
         return
+    if message.job is not None:
+        give_up(app, message.job)
+        return
     if message.shard is not None:
-        ended = commit(app, lambda turn: _give_up_shard(app, turn, message.shard or ""))
+        left = _left_by_workers(app, message.shard)
+        ended = commit(app, lambda turn: _give_up_shard(app, turn, message.shard or "", left))
     elif message.batch is not None and message.step != "cancel":  # which `sweep` asks for again and again
         ended = commit(app, lambda turn: _give_up_batch(app, turn, message.batch or ""))
     else:
@@ -54,13 +61,28 @@ def record_dead(app: App, message: Message, reason: str) -> None:
         report(ended)
 
 
-def _give_up_shard(app: App, turn: Turn, id: str) -> Batch | None:
+def _left_by_workers(app: App, id: str) -> Job | None:
+    """What is to be collected of a shard whose lines are run one by one; None where nothing of it can be had."""
+    shard = app.documents.get(Shard, id)
+    if shard is None or not to_execute(shard):
+        return None
+    try:
+        parts = parts_of(app, shard)
+    except (Transient, ConfigError):
+        raise
+    except Exception as error:  # noqa: BLE001  # it may be the very thing that stands in the way
+        log("rows_lost", severity="ERROR", **shard.log_context(), reason=type(error).__name__)
+        return None
+    return replace(_GIVEN_UP, name=label(shard), files=tuple(parts)) if parts else None
+
+
+def _give_up_shard(app: App, turn: Turn, id: str, left: Job | None) -> Batch | None:
     """The batch, where it ended with its shard."""
     shard = turn.get(Shard, id)
     if shard is None or shard.status is ShardStatus.COLLECTED:
         return None
     if shard.status is not ShardStatus.ENDED:
-        end(turn, shard, _GIVEN_UP)
+        end(turn, shard, left if left is not None and left.name == label(shard) else _GIVEN_UP)
     elif shard.job != _GIVEN_UP:
         turn.put(replace(shard, job=_GIVEN_UP, lease=None, due_at=turn.now))
         turn.send("collect", shard=shard.id)

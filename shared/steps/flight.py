@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from shared.providers.base import Fault, Outcome, Runner
-from shared.steps.checkpoint import Checkpoint, Line, given_up
+from shared.steps.checkpoint import MOST_HELD, Checkpoint, Line, given_up
 from shared.steps.pace import MOST_ATTEMPTS, GiveUp, Pace, after
 
 __all__ = ["Flight"]
@@ -23,7 +23,6 @@ _MOST_OUTAGES: Final = 12  # that one line may have been in flight in; some line
 _FRESH: Final = 0.5  # seconds for which the answer to that is good
 _BARREN: Final = 60.0  # seconds of refusals without a single row after which it is better to come again
 _LONGEST_HOLD: Final = 60.0  # seconds that a server may ask to be left alone
-_HELD: Final = 50  # rows of one shard that may be lost with us, and never more than are in flight
 
 
 class Flight:
@@ -212,7 +211,7 @@ class Flight:
     def _row(self, line: Line, row: bytes, *, good: bool) -> None:
         work = line.work
         work.add(line, row, good=good)
-        if work.complete or work.held >= min(_HELD, self.pace.room):
+        if work.complete or work.held >= min(MOST_HELD, self.pace.room):
             self.stirred.set()
 
     def _wake_at(self, when: float) -> None:

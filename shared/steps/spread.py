@@ -12,9 +12,8 @@ from typing import Final
 
 from shared.app import App
 from shared.config import Deployment
-from shared.domain.ids import derived
-from shared.domain.places import Cooldown, place_of
 from shared.domain.shard import ShardStatus
+from shared.steps.cooldown import cooling
 from shared.steps.headroom import most_tokens
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
@@ -41,9 +40,8 @@ def in_order(app: App, choices: Sequence[Deployment], seed: str) -> list[Share]:
     """
     if len(choices) == 1:
         return [Share(deployment=choices[0], part=1.0)]
-    now = app.now()
     loads = {each.id: waiting_tokens(app, each) for each in choices}
-    cold = {each.id: _cooling(app, each.id, now) for each in choices}
+    cold = {each.id: cooling(app, each.id) for each in choices}
     most = {each.id: most_tokens(app, each) for each in choices}
 
     def room(each: Deployment) -> float:
@@ -71,11 +69,6 @@ def waiting_tokens(app: App, deployment: Deployment) -> int:
         shards = app.documents.query(SHARDS_OF_DEPLOYMENT, deployment.id, status, limit=_MOST_SHARDS)
         found += sum(shard.tokens for shard in shards)
     return found
-
-
-def _cooling(app: App, deployment: str, now: int) -> bool:
-    found = app.documents.get(Cooldown, derived(place_of(deployment)))
-    return found is not None and found.until > now
 
 
 def _turn(seed: str, weight: float) -> float:

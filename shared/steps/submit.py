@@ -23,7 +23,8 @@ from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.headroom import most_tokens, note_room
-from shared.steps.move import NOT_AGAIN, SILENT, Trouble, moved, patience, room_after
+from shared.steps.move import NOT_AGAIN, SILENT, Trouble, moved
+from shared.steps.patience import patience, room_after
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
 __all__ = ["end", "submit"]

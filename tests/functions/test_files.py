@@ -349,7 +349,7 @@ def test_native_rows_are_for_outputs_only(api: Api) -> None:
 
 
 def test_native_rows_are_the_providers_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = api.app.objects.write("gs://work/out/x", [b'{"request": {}}\n']).name
+    name = api.app.objects.write("gs://results/out/x", [b'{"request": {}}\n']).name
     monkeypatch.setattr("functions.files.native_objects", lambda *_: [name])
     answer = api.get(f"/v1/files/{api.upload_file()}/content?format=native")
 

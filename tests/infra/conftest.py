@@ -49,9 +49,9 @@ class Place:
 
     def put(self, *rows: Any, name: str = "lines") -> JobRequest:
         """An input file; and the request of a job that reads it."""
-        source = f"gs://work/in/{name}.jsonl"
+        source = f"gs://lines/in/{name}.jsonl"
         self.objects.write(source, (json.dumps(row).encode() + b"\n" for row in rows))
-        return job_request(name, source=source, output=f"gs://work/out/{name}/a1/")
+        return job_request(name, source=source, output=f"gs://lines/out/{name}/a1/")
 
     def run(self, *rows: Any, name: str = "lines", model: str = "gemini-2.5-flash") -> tuple[Job, list[dict[str, Any]]]:
         """The job when it is over, and its predictions."""

@@ -11,7 +11,7 @@ import pytest
 from infra.local.cast import playing
 from infra.portable import named_keys, portable
 from shared.app import configuration
-from shared.model_list import VARIABLES
+from shared.litellm import VARIABLES
 from tests.infra.stack import ROOT, Stack, ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack"), pytest.mark.timeout(120)]

@@ -87,13 +87,13 @@ def test_a_row_that_the_importer_refuses_fails_all(stand_in: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"), [("gs://work/in/none.jsonl", "not found"), ("gs://nowhere/x.jsonl", "bucket location")]
+    ("source", "said"), [("gs://lines/in/none.jsonl", "not found"), ("gs://nowhere/x.jsonl", "bucket location")]
 )
 def test_input_that_is_not_there_is_found_out_later(stand_in: Start, source: str, said: str) -> None:
     place = stand_in()
     place.put(prompt(1))
     client = place.client()
-    created = client.create_job(job_request("x", source=source, output="gs://work/out/x/"))
+    created = client.create_job(job_request("x", source=source, output="gs://lines/out/x/"))
     assert created.state is JobState.QUEUED
     job = over(client, created.name)
     assert job.state is JobState.FAILED
@@ -186,8 +186,8 @@ def test_a_model_that_is_unknown_is_refused_at_once(stand_in: Start, model: str,
 BODY: dict[str, Any] = {
     "displayName": "x",
     "model": "publishers/google/models/gemini-2.5-flash",
-    "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://work/in"]}},
-    "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://work/out/"}},
+    "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://lines/in"]}},
+    "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://lines/out/"}},
 }
 
 

@@ -1,20 +1,27 @@
 """Messages that no delivery helped, deployments that are gone, and disks that are full for a while."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local.standins.vllm import running
 from shared.config import Config
 from shared.domain.access import Caller
 from shared.domain.batch import Status
 from shared.domain.errors import ConfigError, StorageFull, Transient
 from shared.domain.messages import Message
+from shared.domain.shard import ShardStatus
 from shared.providers.base import Provider
 from shared.steps.cancel import request_cancel
 from shared.steps.create import NewBatch, create
 from shared.steps.dead import record_dead
-from tests.steps.checker import check_at_rest, check_nothing_left
+from shared.steps.run import run
+from tests.steps.checker import check_at_rest, check_every_line, check_nothing_left
+from tests.steps.test_execute import PRICE, lines_of, server
 from tests.steps.world import CHAT, World, chat
 
 
@@ -231,3 +238,72 @@ def test_a_grant_that_is_gone_for_a_while_costs_nothing(
     world.settle(batch.id)
 
     assert world.batch(batch.id).status is Status.COMPLETED
+
+
+@contextmanager
+def half_done(root: Path) -> Iterator[tuple[World, str, list[dict[str, Any]]]]:
+    """A shard whose lines are run one by one, of which a worker has left some answers before it died; and no worker
+    that comes after it gets anywhere.
+    """
+    with running(token_ms=5) as vllm, pytest.MonkeyPatch.context() as patch:
+        world = World(root, more=(server(vllm.port, parallel=2),), prices=(PRICE,))
+        lines = lines_of(40)
+        batch = world.start(lines)
+        run(world.app, Message(step="prepare", batch=batch.id))
+        write, parts = world.objects.write, []
+
+        def dying(name: str, *args: Any, **options: Any) -> Any:
+            if "part-e" in name:
+                parts.append(name)
+                if len(parts) == 2:
+                    raise KeyboardInterrupt
+            return write(name, *args, **options)
+
+        patch.setattr(world.objects, "write", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(world.app, Message(step="execute", shard=f"{batch.id}-0001"))
+        patch.undo()
+        patch.setattr("shared.steps.execute.Worker", broken)
+        yield world, batch.id, lines
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+def test_a_dead_execute_keeps_the_answers_that_are_there(tmp_path: Path) -> None:
+    with half_done(tmp_path) as (world, id, lines):
+        record_dead(world.app, Message(step="execute", shard=f"{id}-0001"), "given up")
+        world.settle(id)
+        done = world.batch(id)
+        assert done.status is Status.COMPLETED
+        assert (0 < done.counts.completed < 40, done.counts.completed + done.counts.failed) == (True, 40)
+        assert done.cost.priced_lines == done.counts.completed
+        assert {row["error"]["code"] for row in world.errors(id)} == {"batch_failed"}
+        check_every_line(world, id, lines)
+        check_nothing_left(world, id)
+
+
+def test_a_dead_execute_ends_without_the_answers_where_they_cannot_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with half_done(tmp_path) as (world, id, lines):
+        monkeypatch.setattr("shared.steps.dead.parts_of", broken)
+        record_dead(world.app, Message(step="execute", shard=f"{id}-0001"), "given up")
+        world.settle(id)
+        done = world.batch(id)
+        assert (done.status, done.counts.failed) == (Status.FAILED, 40)
+        check_every_line(world, id, lines)
+
+
+def test_a_dead_execute_is_asked_again_while_nobody_can_say_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise Transient("the store does not answer")
+
+    with half_done(tmp_path) as (world, id, _):
+        monkeypatch.setattr("shared.steps.dead.parts_of", silent)
+        with pytest.raises(Transient):
+            record_dead(world.app, Message(step="execute", shard=f"{id}-0001"), "given up")
+        assert world.shards(id)[0].status is ShardStatus.RUNNING

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ from infra.local.standins.proxy import proxying
 from infra.local.standins.vllm import Running, running
 from shared.config import Deployment, PriceOverride
 from shared.domain.batch import Status
+from shared.domain.errors import Transient
+from shared.domain.lease import LEASE, Lease
 from shared.domain.messages import Message
 from shared.domain.places import Slot
-from shared.domain.shard import Job, JobState, ShardStatus
+from shared.domain.shard import Job, JobState, Shard, ShardStatus
 from shared.steps.cancel import request_cancel
 from shared.steps.checkpoint import Checkpoint
+from shared.steps.claim import LeaseLost
 from shared.steps.run import run
 from shared.steps.slots import Seat, take_seat
+from shared.storage.ports import Transaction
 from tests.steps.world import EMBED, World, chat, embed
 
 PRICE = PriceOverride(model="hosted_vllm/tiny", usd_per_million={"input": "1", "output": "2"})  # type: ignore[dict-item]
@@ -140,7 +145,7 @@ def test_cancel_stops_the_lines_in_flight_and_keeps_what_finished(tmp_path: Path
 
 
 def test_counts_are_alive_while_the_lines_run(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("shared.steps.execute.RENEW_AFTER", 200)
+    monkeypatch.setattr("shared.steps.worker.RENEW_AFTER", 200)
     with world_of(tmp_path, token_ms=20, deployment={"parallel": 8}) as (world, _):
         batch = world.start(lines_of(120))
         worker = threading.Thread(target=world.pump)
@@ -198,7 +203,7 @@ def test_what_a_worker_writes_after_it_was_presumed_dead_does_not_count(tmp_path
 
 def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any) -> None:
     """Though somebody answers the telephone in the server's place, and hangs up."""
-    monkeypatch.setattr("shared.steps.execute._AWAY", 4.0)
+    monkeypatch.setattr("shared.steps.worker._AWAY", 4.0)
     lines = lines_of(300)
     with running(token_ms=5) as vllm, proxying(vllm.port, rate=0.0) as proxy:
         world = World(tmp_path, more=(server(proxy.port, parallel=8),), prices=(PRICE,))
@@ -249,8 +254,8 @@ def test_who_finds_no_slot_leaves_the_shard_to_those_who_have_one(tmp_path: Path
 
 
 def test_what_does_not_fit_into_one_message_is_handed_on(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("shared.steps.execute._UNIT", 1.0)
-    monkeypatch.setattr("shared.steps.execute._LAST_START", 0.5)
+    monkeypatch.setattr("shared.steps.worker._UNIT", 1.0)
+    monkeypatch.setattr("shared.steps.worker._LAST_START", 0.5)
     lines = lines_of(150)
     with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, vllm):
         batch = world.start(lines)
@@ -293,8 +298,8 @@ def test_a_shard_that_was_made_for_a_job_is_left_to_it(tmp_path: Path) -> None:
 
 
 def test_a_line_that_never_ends_is_given_up_over_several_messages(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("shared.steps.execute._UNIT", 0.8)
-    monkeypatch.setattr("shared.steps.execute._LAST_START", 0.3)
+    monkeypatch.setattr("shared.steps.worker._UNIT", 0.8)
+    monkeypatch.setattr("shared.steps.worker._LAST_START", 0.3)
     lines = [*lines_of(2), chat("endless", "[[slow 60]] nonce-x", model="tiny")]
     with world_of(tmp_path, deployment={"timeout": 400.0}) as (world, _):
         batch = world.start(lines)
@@ -326,7 +331,7 @@ def test_one_broken_shard_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_while_the_server_is_away_only_one_shard_asks_again_soon(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("shared.steps.execute._AWAY", 0.5)
+    monkeypatch.setattr("shared.steps.worker._AWAY", 0.5)
     world = World(tmp_path, more=(server(1),), prices=(PRICE,))
     batches = [world.start(lines_of(1)) for _ in range(6)]
     for batch in batches:
@@ -345,13 +350,13 @@ def test_models_of_a_pattern_share_the_slots_of_their_server(tmp_path: Path) -> 
 
 def test_counts_never_go_down_when_a_worker_dies(tmp_path: Path, monkeypatch: Any) -> None:
     """What was told was written."""
-    monkeypatch.setattr("shared.steps.execute.RENEW_AFTER", 100)
+    monkeypatch.setattr("shared.steps.worker.RENEW_AFTER", 100)
     with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, _):
         batch = world.start(lines_of(60))
         run(world.app, Message(step="prepare", batch=batch.id))
         (shard,) = world.shards(batch.id)
-        monkeypatch.setattr("shared.steps.execute._UNIT", 0.6)
-        monkeypatch.setattr("shared.steps.execute._LAST_START", 0.3)
+        monkeypatch.setattr("shared.steps.worker._UNIT", 0.6)
+        monkeypatch.setattr("shared.steps.worker._LAST_START", 0.3)
         run(world.app, Message(step="execute", shard=shard.id))
         told = world.batch(batch.id).counts.completed
         again = Checkpoint(world.app, world.shards(batch.id)[0])
@@ -389,3 +394,111 @@ def test_a_server_that_is_well_and_takes_nothing_is_left_alone_longer_each_time(
         worker.join(30)
         assert not worker.is_alive()
         assert asked < 120
+
+
+def take_away(world: World, id: str) -> None:
+    """Somebody else has the shard: our worker was presumed dead."""
+
+    def body(tx: Transaction) -> None:
+        shard = tx.get(Shard, id)
+        assert shard is not None
+        tx.put(replace(shard, lease=Lease(owner="another", until=world.clock + LEASE)))
+
+    world.documents.transact(body)
+
+
+def shard_of(world: World, id: str) -> Shard:
+    (shard,) = world.shards(id)
+    return shard
+
+
+@contextmanager
+def working(world: World, id: str) -> Iterator[None]:
+    """A worker runs this shard while the block does; what it raises comes out at the end."""
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            run(world.app, Message(step="execute", shard=id))
+        except Exception as error:  # noqa: BLE001  # which is what the test is about
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    thread.join(30)
+    assert not thread.is_alive()
+    assert raised == []
+
+
+def two_in_hand(world: World) -> tuple[Callable[[], Shard], Callable[[], Shard]]:
+    """Two batches of one shard each, prepared; a worker takes up both as soon as it has the first."""
+    first, second = (
+        world.start(lines_of(30)),
+        world.start([chat(f"m{n}", f"other-{n}", model="tiny") for n in range(30)]),
+    )
+    for batch in (first, second):
+        run(world.app, Message(step="prepare", batch=batch.id))
+    return partial(shard_of, world, first.id), partial(shard_of, world, second.id)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_shard_that_was_lost_when_time_is_over_keeps_no_other_from_being_handed_on(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("shared.steps.worker._UNIT", 2.0)
+    monkeypatch.setattr("shared.steps.worker._LAST_START", 0.5)
+    with world_of(tmp_path, token_ms=20, deployment={"parallel": 2}) as (world, _):
+        lost, other = two_in_hand(world)
+        with working(world, lost().id):
+            wait_until(lambda: other().lease is not None)
+            take_away(world, lost().id)
+        assert (lost().lease or Lease(owner="", until=0)).owner == "another"
+        assert (other().lease, other().status) == (None, ShardStatus.RUNNING)
+        assert other().troubles == 0
+        world.clock += 2 * LEASE
+        for batch in (lost().batch, other().batch):
+            world.settle(batch)
+            assert world.batch(batch).counts.completed == 30
+
+
+def test_a_shard_that_was_lost_while_the_server_was_away_keeps_no_other_from_waiting_for_it(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("shared.steps.worker._AWAY", 0.5)
+    with world_of(tmp_path, token_ms=20, deployment={"parallel": 2}) as (world, vllm):
+        lost, other = two_in_hand(world)
+        with working(world, lost().id):
+            wait_until(lambda: other().lease is not None)
+            take_away(world, lost().id)
+            vllm.server.refuse = 503
+            vllm.server.health = 503
+        assert other().lease is None
+        assert (other().rest_until or 0) > world.clock
+
+
+@pytest.mark.parametrize("trouble", [LeaseLost("lost"), Transient("the store does not answer")])
+def test_a_refused_shard_that_cannot_be_put_off_keeps_no_other_from_its_answers(
+    tmp_path: Path, monkeypatch: Any, trouble: Exception
+) -> None:
+    def failing(*_: object) -> bool:
+        raise trouble
+
+    with world_of(tmp_path, token_ms=5, deployment={"parallel": 4}) as (world, _):
+        chats, embeds = world.start(lines_of(60)), world.start([embed("a", "one", model="tiny")], endpoint=EMBED)
+        for batch in (chats, embeds):
+            run(world.app, Message(step="prepare", batch=batch.id))
+        monkeypatch.setattr("shared.steps.in_hand.moved", failing)
+        run(world.app, Message(step="execute", shard=shard_of(world, chats.id).id))
+        assert shard_of(world, chats.id).status is ShardStatus.ENDED
+        monkeypatch.undo()
+        world.clock += 2 * LEASE
+        world.settle(chats.id, embeds.id)
+        assert world.batch(chats.id).counts.completed == 60
+        assert world.batch(embeds.id).status is Status.FAILED

@@ -5,8 +5,8 @@ import pytest
 from shared.config import Config
 from shared.domain.batch import Batch
 from shared.domain.hints import Hints
+from shared.environment import config_of_environment
 from shared.lines.errors import InvalidLine, LineError
-from shared.model_list import config_of_environment
 from shared.steps.route import candidates
 from tests.storage.records import any_of
 

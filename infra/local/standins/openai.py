@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+from infra.local.standins.entry import Entry, last_of_each
 from infra.local.standins.process import in_thread, serve
 
 __all__ = ["KEY", "Handler", "Json", "OpenAIStandIn", "Refusal", "milliseconds", "options", "problem", "running"]
@@ -164,7 +165,7 @@ class LostAnswer(Exception):
     """Close the connection instead of answering."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Entry):
     """One connection. A relative overrides what is different at its own."""
 
     server: OpenAIStandIn
@@ -174,21 +175,7 @@ class Handler(BaseHTTPRequestHandler):
         """The status of an answer about something that was made."""
         return 200
 
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing is printed but that it is ready."""
-
-    def _serve(self) -> None:
+    def serve(self) -> None:
         content = self.rfile.read(int(self.headers.get("content-length") or 0))
         with self.server.lock:
             self.server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
@@ -216,7 +203,7 @@ class Handler(BaseHTTPRequestHandler):
     def answered(self, content: bytes) -> tuple[int, Any, Mapping[str, str]]:
         """What a request gets; or Refusal, or LostAnswer after its effect."""
         url = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        query = last_of_each(url.query)
         call, effect = self.call(self.route(url.path, query), query, content)
         self.authenticate()
         if self.server.locked:

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.local.standins.vllm import in_thread, serve
+from infra.local.standins.loop import in_thread, serve
 
 __all__ = ["KINDS", "FaultProxy", "Plan", "proxying"]
 

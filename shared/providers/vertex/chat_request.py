@@ -19,7 +19,6 @@ from shared.lines.checks import (
     wrong_type,
     wrong_value,
 )
-from shared.lines.errors import LineError
 from shared.providers.base import Media
 from shared.providers.vertex.abilities import Profile
 from shared.providers.vertex.draft import Draft
@@ -27,6 +26,7 @@ from shared.providers.vertex.schema import convert
 from shared.providers.vertex.thinking import read_thinking
 from shared.providers.vertex.tools import read_tools
 from shared.providers.vertex.turns import read_messages
+from shared.providers.vertex.without_effect import WITHOUT_EFFECT, refuse_stream
 
 __all__ = ["read_request"]
 
@@ -228,12 +228,6 @@ def _read_modalities(_: Draft, value: Any) -> None:
         raise unsupported("modalities", "only text can be answered.")
 
 
-def _refuse_stream(_: Draft, value: Any) -> None:
-    if flag(value, "stream"):
-        message = "Chat Completions: Streaming is not supported in the Batch API."
-        raise LineError("streaming_unsupported", message, "stream")
-
-
 def _refuse_bias(_: Draft, value: Any) -> None:
     if object_(value, "logit_bias"):
         raise unsupported("logit_bias", "Gemini has no equivalent.")
@@ -250,17 +244,8 @@ def _joint(draft: Draft, _: Any) -> None:
     draft.joint = True
 
 
-def _ignore(name: str, check: Callable[[Any, str], object]) -> Reader:
-    """A parameter that changes nothing in the answer of a batch; its type is checked all the same."""
-
-    def ignore(_: Draft, value: Any) -> None:
-        check(value, name)
-
-    return ignore
-
-
 _READERS: Final[dict[str, Reader]] = {
-    "model": _ignore("model", text),  # the job's; one for all rows
+    **WITHOUT_EFFECT,
     "messages": read_messages,
     "max_tokens": _read_max_tokens("max_tokens"),
     "max_completion_tokens": _read_max_tokens("max_completion_tokens"),
@@ -290,19 +275,9 @@ _READERS: Final[dict[str, Reader]] = {
         ),
         _joint,
     ),
-    "stream": _refuse_stream,
+    "stream": refuse_stream,
     "logit_bias": _refuse_bias,
     "cached_content": _refuse("cached_content", _NO_CACHE),
     "audio": _refuse("audio", "only text can be answered."),
     "web_search_options": _refuse("web_search_options", "searching the web is not offered."),
-    "service_tier": _ignore("service_tier", text),
-    "store": _ignore("store", flag),
-    "stream_options": _ignore("stream_options", object_),
-    "prediction": _ignore("prediction", object_),
-    "user": _ignore("user", text),
-    "safety_identifier": _ignore("safety_identifier", text),
-    "prompt_cache_key": _ignore("prompt_cache_key", text),
-    "prompt_cache_retention": _ignore("prompt_cache_retention", text),
-    "verbosity": _ignore("verbosity", text),
-    "metadata": _ignore("metadata", object_),
 }

@@ -24,11 +24,11 @@ from shared.lines.checks import (
     wrong_type,
     wrong_value,
 )
-from shared.lines.errors import LineError
 from shared.providers.vertex.abilities import EFFORTS
 from shared.providers.vertex.claude_draft import ClaudeDraft
 from shared.providers.vertex.claude_tools import read_format, read_tools
 from shared.providers.vertex.claude_turns import read_messages
+from shared.providers.vertex.without_effect import WITHOUT_EFFECT, refuse_stream
 
 __all__ = ["VERSION", "most_tokens", "read_request"]
 
@@ -182,12 +182,6 @@ def _refuse_bias(_: ClaudeDraft, value: Any) -> None:
         raise unsupported("logit_bias", "Claude has no equivalent.")
 
 
-def _refuse_stream(_: ClaudeDraft, value: Any) -> None:
-    if flag(value, "stream"):
-        message = "Chat Completions: Streaming is not supported in the Batch API."
-        raise LineError("streaming_unsupported", message, "stream")
-
-
 def _read_modalities(_: ClaudeDraft, value: Any) -> None:
     if any(text(kind, f"modalities[{at}]") != "text" for at, kind in enumerate(array(value, "modalities"))):
         raise unsupported("modalities", "only text can be answered.")
@@ -211,17 +205,8 @@ def _joint(_: ClaudeDraft, __: Any) -> None:
     """Read together with others."""
 
 
-def _ignore(name: str, check: Callable[[Any, str], object]) -> Reader:
-    """A parameter that changes nothing in the answer of a batch; its type is checked all the same."""
-
-    def ignore(_: ClaudeDraft, value: Any) -> None:
-        check(value, name)
-
-    return ignore
-
-
 _READERS: Final[dict[str, Reader]] = {
-    "model": _ignore("model", text),  # the job's; one for all rows
+    **WITHOUT_EFFECT,
     "max_tokens": _read_max_tokens("max_tokens"),
     "max_completion_tokens": _read_max_tokens("max_completion_tokens"),
     "temperature": _read_temperature,
@@ -236,7 +221,7 @@ _READERS: Final[dict[str, Reader]] = {
     "presence_penalty": _refuse_more("presence_penalty", 0.0),
     "frequency_penalty": _refuse_more("frequency_penalty", 0.0),
     "logit_bias": _refuse_bias,
-    "stream": _refuse_stream,
+    "stream": refuse_stream,
     "extra_body": _google,
     **dict.fromkeys(
         (
@@ -254,14 +239,4 @@ _READERS: Final[dict[str, Reader]] = {
     "function_call": _refuse_some("function_call", "use tool_choice."),
     "audio": _refuse_some("audio", "only text can be answered."),
     "web_search_options": _refuse_some("web_search_options", "searching the web is not offered."),
-    "service_tier": _ignore("service_tier", text),
-    "store": _ignore("store", flag),
-    "stream_options": _ignore("stream_options", object_),
-    "prediction": _ignore("prediction", object_),
-    "user": _ignore("user", text),
-    "safety_identifier": _ignore("safety_identifier", text),
-    "prompt_cache_key": _ignore("prompt_cache_key", text),
-    "prompt_cache_retention": _ignore("prompt_cache_retention", text),
-    "verbosity": _ignore("verbosity", text),
-    "metadata": _ignore("metadata", object_),
 }

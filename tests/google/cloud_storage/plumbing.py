@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -24,7 +25,7 @@ class LostAnswer(Exception):
     """Close the connection instead of answering."""
 
 
-class Plumbing(BaseHTTPRequestHandler):
+class Plumbing(BaseHTTPRequestHandler, ABC):
     """One connection. `dispatch` answers one request, or raises what the answer is."""
 
     protocol_version = "HTTP/1.1"
@@ -37,8 +38,8 @@ class Plumbing(BaseHTTPRequestHandler):
     def service(self) -> Service:
         return self.server.service  # type: ignore[attr-defined, no-any-return]
 
-    def dispatch(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def dispatch(self) -> None: ...
 
     def do_GET(self) -> None:
         self._serve()

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from infra.local.standins import azure, openai
-from tests.providers.contract.place import Json, Place, Rows, deployed
+from tests.providers.contract.place import Json, Place, PlaceOfJobs, Rows, deployed
 from tests.providers.contract.wire import Wire, wired
 from tests.steps.world import World
 
@@ -21,7 +21,7 @@ FULL = {
 }
 
 
-class JobsPlace(Place):
+class JobsPlace(PlaceOfJobs):
     """OpenAI's own; the others differ in what their servers do."""
 
     def __init__(self, wire: Wire, standin: openai.OpenAIStandIn, key: str, **said: Any) -> None:

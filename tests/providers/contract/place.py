@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from shared.config import Deployment
 from tests.providers.contract.wire import Wire
 
-__all__ = ["GROUP", "PRICED", "Json", "Place", "Rows", "deployed"]
+__all__ = ["GROUP", "PRICED", "Json", "Place", "PlaceOfJobs", "Rows", "deployed"]
 
 GROUP: Final = "contract"  # the group that all lines name
 PRICED: Final = "contract-model"  # what the prices of the suite are of
@@ -121,23 +121,27 @@ class Place(ABC):
     def clear(self) -> None:
         """There is room."""
 
+
+class PlaceOfJobs(Place):
+    """One where lines are run as jobs, whose results are rows."""
+
+    @abstractmethod
     def mangle(self, rewrite: Callable[[Rows], Rows]) -> None:
         """Results are what this makes of them. The rows come in no order that means anything."""
-        raise NotImplementedError
 
+    @abstractmethod
     def named(self, row: Json) -> int:
         """Which line of the input, from 1, a row belongs to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def renamed(self, row: Json) -> Json:
         """A copy that belongs to a line which was never sent."""
-        raise NotImplementedError
 
     def zero(self, row: Json) -> Json | None:
         """A copy with a status of 0; None where a row has no status that could be so."""
         del row
         return None
 
+    @abstractmethod
     def forget(self) -> None:
         """No job was ever made, the server says."""
-        raise NotImplementedError

@@ -16,7 +16,7 @@ from shared.domain.batch import Batch, Status
 from shared.domain.files import File
 from shared.providers.base import Media, Provider
 from tests.providers.contract.cases import Case
-from tests.providers.contract.place import PRICED, Json, Place
+from tests.providers.contract.place import PRICED, Json, Place, PlaceOfJobs
 from tests.steps.checker import check_every_line, check_nothing_left
 from tests.steps.world import World
 
@@ -49,6 +49,12 @@ class Scene:
     def __init__(self, case: Case, world: SceneWorld, places: list[Place]) -> None:
         self.case, self.world, self.places = case, world, places
         self.place = places[0]
+
+    @property
+    def jobs(self) -> PlaceOfJobs:
+        """The place, of a case that has jobs."""
+        assert isinstance(self.place, PlaceOfJobs)
+        return self.place
 
     def lines(self, count: int, **more: bool) -> list[Json]:
         """So many that succeed, and one for each of `more`."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.providers.contract.place import Json, Place, Rows, deployed
+from tests.providers.contract.place import Json, Place, PlaceOfJobs, Rows, deployed
 from tests.providers.contract.wire import Wire, wired
 from tests.providers.toy.server import Parrots, parrots
 from tests.steps.world import World
@@ -12,7 +12,7 @@ from tests.steps.world import World
 __all__ = ["toy"]
 
 
-class ToyPlace(Place):
+class ToyPlace(PlaceOfJobs):
     """Jobs without files."""
 
     def __init__(self, wire: Wire, server: Parrots, number: int) -> None:

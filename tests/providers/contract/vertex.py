@@ -16,7 +16,7 @@ from infra.local.standin.server import StandIn, _number
 from infra.local.standin.store import Jobs
 from infra.local.standin.worker import Pace, Worker
 from shared.storage.ports import Objects
-from tests.providers.contract.place import GROUP, Json, Place, Rows, deployed
+from tests.providers.contract.place import GROUP, Json, Place, PlaceOfJobs, Rows, deployed
 from tests.providers.contract.wire import Wire, wired
 from tests.steps.world import World
 
@@ -60,7 +60,7 @@ class TurnedWorker(Worker):
             progress.looked = 0.0
 
 
-class VertexPlace(Place):
+class VertexPlace(PlaceOfJobs):
     """Chats of Gemini; the other families are told apart below."""
 
     model: ClassVar[str] = "gemini-2.5-flash"

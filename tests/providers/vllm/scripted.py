@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from infra.local.standins.vllm import in_thread
+from infra.local.standins.loop import in_thread
 
 __all__ = ["Request", "Scripted", "json_answer", "scripted"]
 

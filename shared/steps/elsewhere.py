@@ -1,0 +1,96 @@
+"""A shard's lines for another deployment of their group: read from the input once more, and encoded again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shared.app import App, Unconfigured
+from shared.config import Deployment
+from shared.domain import layout
+from shared.domain.batch import Batch
+from shared.domain.errors import ConfigError, Transient
+from shared.domain.shard import Shard
+from shared.lines.errors import LineError
+from shared.log import log
+from shared.providers.base import NATIVE
+from shared.steps.claim import Held
+from shared.steps.index import Index
+from shared.steps.match import entry_of
+from shared.steps.parts import Buffers
+from shared.steps.places import choices
+from shared.steps.route import candidates
+from shared.steps.source import input_lines, parser_of
+from shared.steps.split import Lanes, Route, open_route
+from shared.steps.spread import in_order
+from shared.storage.ports import ObjectMissing
+
+__all__ = ["elsewhere"]
+
+_BEAT: Final = 1024  # lines between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where lines go, and where what is written for it lies."""
+
+    route: Route
+    folder: str
+
+
+def elsewhere(app: App, held: Held[Shard], ordinals: Sequence[int] | None, without: Collection[str]) -> list[Shard]:
+    """These lines of the shard, all of them if None, encoded for the best deployment that takes every one.
+
+    Shards whose numbers are not theirs yet; none where no other deployment of the group would do, or the input is gone.
+    """
+    shard = held.record
+    batch = app.documents.get(Batch, shard.batch)
+    if batch is None:
+        return []
+    others = [each for each in choices(app, batch, shard) if each.id not in without]
+    endpoint = NATIVE if batch.native else batch.endpoint
+    wanted = ordinals if ordinals is not None else Index(app.objects, shard.index).ordinals
+    for number, share in enumerate(in_order(app, others, shard.id) if others else ()):
+        try:
+            route = open_route(app, share.deployment, endpoint)
+            if route is not None:
+                prefix = layout.shard_folder(app.work_bucket, batch.id, shard.number, shard.epoch)
+                return _encoded(app, held, batch, wanted, _Place(route, f"{prefix}/m{number}"))
+        except LineError as error:
+            log("move_refused", **shard.log_context(), to=share.deployment.id, code=error.code)
+        except (Transient, Unconfigured, ConfigError) as error:
+            log("move_postponed", severity="WARNING", **shard.log_context(), reason=str(error))
+        except ObjectMissing:
+            log("move_without_input", severity="WARNING", **shard.log_context())
+            return []
+    return []
+
+
+def _encoded(app: App, held: Held[Shard], batch: Batch, ordinals: Sequence[int], place: _Place) -> list[Shard]:
+    """LineError at the first line that this deployment may not or cannot run."""
+    lanes = Lanes(app, batch, Buffers(app.objects, held.beat), lambda number: f"{place.folder}/{number:04d}")
+    parser, left, models = parser_of(batch), iter(ordinals), set[str]()
+    ordinal = next(left, None)
+    for number, raw in input_lines(app, batch, since=held.record.since):
+        if ordinal is None:
+            break
+        if number & (_BEAT - 1) == 0:
+            held.beat()
+        if number != ordinal or raw is None:
+            continue
+        line = parser.parse(raw)
+        model = held.record.group if batch.native else line.body["model"]
+        if not batch.native and model not in models:
+            _refuse_stranger(app, batch, model, place.route.deployment)
+            models.add(model)
+        encoded = place.route.codec.encode(line, number)
+        lanes.add(place.route, line, encoded, entry_of(number, line, model, encoded))
+        ordinal = next(left, None)
+    if ordinal is not None:
+        raise ObjectMissing(batch.input_file_id)
+    return [replace(each, since=held.record.since) for each in lanes.close()]
+
+
+def _refuse_stranger(app: App, batch: Batch, model: str, deployment: Deployment) -> None:
+    """A provider's name in front of a model narrows the choice for that line, now as before."""
+    if all(each.id != deployment.id for each in candidates(app.config, batch, model)[1]):
+        raise LineError("model_mismatch", "The line asks for another provider.", "model")
