@@ -76,6 +76,8 @@ def invalid_window(value: str) -> BadRequest:
 def integer(value: Any, name: str, *, least: int, most: int | None = None) -> int:
     """A JSON integer within bounds."""
     value = required(value, name)
+    if isinstance(value, float) and value.is_integer():  # 3600.0 is an integer, too, says JSON Schema
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _invalid_type(value, name, "an integer")
     if value < least:

@@ -20,11 +20,12 @@ from functions.faults import stack
 from functions.senders import Unproved, prove
 from shared.app import App, app
 from shared.domain.errors import ConfigError, Poison, Transient
-from shared.domain.layout import shard_of_output
+from shared.domain.layout import job_output, shard_of_output
 from shared.domain.messages import Message
 from shared.log import context, log
 from shared.steps.dead import record_dead
-from shared.steps.run import BATCH_STEPS, SHARD_STEPS, run
+from shared.steps.passed import written
+from shared.steps.run import BATCH_STEPS, JOB_STEPS, SHARD_STEPS, run
 from shared.trace import Trace, tracing
 
 __all__ = ["dead_letter", "predictions", "work"]
@@ -33,9 +34,11 @@ _PUBLISHED: Final = "google.cloud.pubsub.topic.v1.messagePublished"
 _FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
 _BATCH: Final = re.compile(r"batch_[0-9a-f]{32}")
 _SHARD: Final = re.compile(r"batch_[0-9a-f]{32}-\d{4,9}")
+_JOB: Final = re.compile(r"job_[0-9a-f]{32}")
 _NEEDS: Final[Mapping[str, str | None]] = {  # step: the one id that it needs
     **dict.fromkeys(BATCH_STEPS, "batch"),
     **dict.fromkeys(SHARD_STEPS, "shard"),
+    **dict.fromkeys(JOB_STEPS, "job"),
     "sweep": None,
 }
 
@@ -51,12 +54,14 @@ def work(event: CloudEvent) -> None:
 
 
 def predictions(event: CloudEvent) -> None:
-    """A provider wrote an object: look at the shard that it belongs to."""
+    """A provider wrote an object: look at the shard, or at the jobs, that it may belong to."""
     with _delivery(event, "predictions") as application:
         bucket, name = _written(event)
         shard = shard_of_output(name) if bucket == application.work_bucket else None
         if shard is None:
-            log("object_ignored", bucket=bucket, object=name)
+            output = job_output(bucket, name)
+            if output is None or not written(application, output):
+                log("object_ignored", bucket=bucket, object=name)
             return
         _run(application, Message(step="check", shard=shard))
 
@@ -121,16 +126,16 @@ def _trace(event: CloudEvent) -> Trace:
 
 def _message(event: CloudEvent) -> Message:
     body = _json(_published(event))
-    step, batch, shard = (body.get(name) for name in ("step", "batch", "shard"))
+    step, batch, shard, job = (body.get(name) for name in ("step", "batch", "shard", "job"))
     if not isinstance(step, str) or step not in _NEEDS:
         raise Malformed("unknown step")
-    given = {name for name, value in (("batch", batch), ("shard", shard)) if value is not None}
+    given = {name for name, value in (("batch", batch), ("shard", shard), ("job", job)) if value is not None}
     if given != {_NEEDS[step]} - {None}:
         raise Malformed(f"{step} needs {_NEEDS[step] or 'no id'} alone")
-    for value, shape in ((batch, _BATCH), (shard, _SHARD)):
+    for value, shape in ((batch, _BATCH), (shard, _SHARD), (job, _JOB)):
         if value is not None and not (isinstance(value, str) and shape.fullmatch(value)):
             raise Malformed("an id is not of our shape")
-    return Message(step=step, batch=batch, shard=shard)
+    return Message(step=step, batch=batch, shard=shard, job=job)
 
 
 def _written(event: CloudEvent) -> tuple[str, str]:

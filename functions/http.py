@@ -31,7 +31,17 @@ _REFUSED: Final = frozenset({401, 403, 422, 429})
 _PROVIDER: Final = re.compile(r"/([^/]+)(?=/v1/)")
 _VERSION: Final = re.compile(r"^/v1(?=/|$)")
 _SLASHES: Final = re.compile(r"(?<!:)/{2,}")  # but `gs://` stays what it is
-_GOOGLE: Final = re.compile(r"(?:/vertex[_-]ai)?(?:/v1(?:beta1)?)?(/projects/.*)", re.DOTALL)
+# Vertex's own paths, or LiteLLM's for them, with project and location or, behind LiteLLM's prefix, without.
+_GOOGLE: Final = re.compile(
+    r"(?:/vertex[_-]ai)?(?:/v1(?:beta1)?)?(/projects/.*)"
+    r"|/vertex[_-]ai(?:/v1(?:beta1)?)?(/batchPredictionJobs(?:[/:].*)?)",
+    re.DOTALL,
+)
+_VERTEX: Final = re.compile(r"(?:/v1(?:beta1)?)?/projects/|/vertex[_-]ai(?:/|$)")
+_OFFERED: Final = (
+    "Of Vertex AI this server offers batchPredictionJobs, to create, get, list, cancel and delete, at "
+    "/v1/projects/PROJECT/locations/LOCATION/batchPredictionJobs."
+)
 _LONGEST_ECHO: Final = 200
 
 T = TypeVar("T", Batch, File, Upload, VertexJob)  # what has an owner
@@ -188,7 +198,7 @@ def _covers(said: str, found: Route) -> bool:
 
 
 def _is_google(found: Route | None, request: Request) -> bool:
-    return found.google if found is not None else _split(request)[1].startswith("/projects/")
+    return found.google if found is not None else _VERTEX.match(_SLASHES.sub("/", request.path)) is not None
 
 
 def _record_refusal(found: Route | None, told: ApiError, asked: Mapping[str, str]) -> None:
@@ -214,7 +224,7 @@ def _find(routes: Sequence[Route], request: Request) -> tuple[Route, Mapping[str
     shown = f"{request.method[:20]} {request.path[:_LONGEST_ECHO]}"
     if methods := _methods(routes, request):
         raise MethodNotAllowed(f"Invalid method for URL ({shown}). Use {' or '.join(methods)}.")
-    raise NotFound(f"Invalid URL ({shown})")
+    raise NotFound(f"Invalid URL ({shown})" + (f". {_OFFERED}" if _is_google(None, request) else ""))
 
 
 def _methods(routes: Sequence[Route], request: Request) -> list[str]:
@@ -226,7 +236,7 @@ def _split(request: Request) -> tuple[str | None, str]:
     """The provider in front of the path, and the path as the table has it."""
     path = _SLASHES.sub("/", request.path)
     if (google := _GOOGLE.fullmatch(path)) is not None:
-        return None, google[1].rstrip("/")
+        return None, (google[1] or google[2]).rstrip("/")
     front, provider = _PROVIDER.match(path), None
     if front is not None and front[1] in PROVIDERS:
         provider, path = front[1], path[front.end() :]

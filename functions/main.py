@@ -6,10 +6,10 @@ from flask import Request, Response, current_app, has_app_context
 
 from functions import events
 from functions.http import serve
-from functions.routes import ALL, BATCHES, FILES
+from functions.routes import ADMIN, ALL, BATCHES, FILES, VERTEX
 from functions.start import start
 
-__all__ = ["api", "batches", "dead_letter", "files", "predictions", "work"]
+__all__ = ["admin", "api", "batches", "dead_letter", "files", "predictions", "vertex", "work"]
 
 
 @functions_framework.http
@@ -25,6 +25,16 @@ def files(request: Request) -> Response:
 @functions_framework.http
 def batches(request: Request) -> Response:
     return serve(BATCHES, request)
+
+
+@functions_framework.http
+def admin(request: Request) -> Response:
+    return serve(ADMIN, request)
+
+
+@functions_framework.http
+def vertex(request: Request) -> Response:
+    return serve(VERTEX, request)
 
 
 @functions_framework.cloud_event

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from functions import batches, files, models, uploads
+from functions import batches, files, keys, models, spend, teams, uploads, users, vertex
 from functions.http import route
+from functions.openapi.document import served
 
-__all__ = ["ALL", "BATCHES", "FILES"]
+__all__ = ["ADMIN", "ALL", "BATCHES", "FILES", "VERTEX"]
 
 _HEALTH: Final = (
     route("GET", "/health/liveliness", models.alive, open=True),
@@ -31,12 +32,17 @@ BATCHES: Final = (
     route("GET", "/batches/{id}", batches.retrieve),
     *_HEALTH,
 )
+ADMIN: Final = (*keys.ROUTES, *teams.ROUTES, *users.ROUTES, *spend.ROUTES, *_HEALTH)
+VERTEX: Final = (*vertex.ROUTES, *_HEALTH)
 ALL: Final = (
     *FILES,
     *BATCHES,
+    route("GET", "/openapi.json", served, open=True),
     route("GET", "/models", models.listing),
     route("GET", "/models/{model}", models.retrieve),
     route("DELETE", "/models/{model}", models.delete),
     route("GET", "/model_group/info", models.group_info),
     route("GET", "/model/info", models.deployments),
+    *ADMIN,
+    *VERTEX,
 )

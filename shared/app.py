@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from shared.config import Config, Deployment
 from shared.domain.errors import ConfigError, Transient
-from shared.model_list import config_of_environment, read_config
+from shared.environment import config_of_environment
+from shared.model_list import read_config
 from shared.pricing.book import Book
 from shared.providers.base import Media, Provider
 from shared.registry import REGISTRY

@@ -16,7 +16,8 @@ __all__ = ["EVENT_TARGETS", "Settings", "answers_clients", "calls_providers", "c
 
 EVENT_TARGETS: Final = frozenset({"work", "predictions", "dead_letter"})
 
-_CALLERS: Final = frozenset({"work", "dead_letter"})  # `predictions` hears of Vertex alone, which it asks as itself
+# `predictions` hears of Vertex alone, which it asks as itself.
+_CALLERS: Final = frozenset({"vertex", "work", "dead_letter"})
 # LiteLLM's documentation has `sk-1234`; less is a mistake. A pepper is made by a machine.
 _SHORTEST: Final = {"master_key": 7, "key_pepper": 16}
 _MASTER_KEY, _PEPPER = "OFFPEAK_MASTER_KEY", "OFFPEAK_KEY_PEPPER"

@@ -47,7 +47,7 @@ MAY = {
         "shared.domain",
         "shared.lines",
         "shared.log",
-        "shared.pricing.meter",
+        "shared.pricing",
         "shared.providers.base",
         "shared.steps",
         "shared.trace",

@@ -3,7 +3,8 @@
 What is timed are the steps themselves, on SQLite and a directory, each in a fresh process: `prepare` (parse, check,
 encode, write) and `collect` (convert, account, price, write), and the import of each target. The files are those of
 the generator beside this project where it is there, so that LiteLLM's figures on the same files can be set beside ours;
-`--peer` runs LiteLLM and the floor too, on the same machine in the same run.
+`--peer` runs LiteLLM and the floor too, on the same machine in the same run. `--reports` times the reports of spend
+instead, over a ledger of 100,000 entries.
 """
 
 import argparse
@@ -30,12 +31,20 @@ def main() -> None:
     parser.add_argument("--lines", type=int, nargs="+", default=[50_000, 1_000_000], help="sizes of the batches")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each; the median is shown")
     parser.add_argument("--peer", action="store_true", help="measure LiteLLM and the floor as well (8 to 15 minutes)")
+    parser.add_argument(
+        "--reports", action="store_true", help="time the reports over 100,000 entries, and nothing else"
+    )
     parser.add_argument("--one", nargs="+", metavar=("MEASUREMENT", "FILE"), help="one run of one measurement, as JSON")
     args = parser.parse_args()
     if args.one:
         from infra.local.bench_one import run_one  # noqa: PLC0415  # the parent of the runs needs none of it
 
         run_one(*args.one)
+        return
+    if args.reports:
+        from infra.local.bench_reports import print_all  # noqa: PLC0415  # it serves the API in this process
+
+        print_all()
         return
     folder = ROOT / ".bench"
     folder.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ from infra.local.data import CannotStart
 from shared.app import configuration
 from shared.config import Config
 from shared.domain.errors import ConfigError
-from shared.model_list import VARIABLES
+from shared.litellm import VARIABLES
 
 __all__ = ["Cast", "Member", "free_ports", "playing"]
 

@@ -12,10 +12,11 @@ import secrets
 from pathlib import Path
 from typing import Final, TextIO
 
-__all__ = ["DATA_BUCKET", "MODELS", "WORK_BUCKET", "CannotStart", "DataFolder"]
+__all__ = ["DATA_BUCKET", "JOBS_BUCKET", "MODELS", "WORK_BUCKET", "CannotStart", "DataFolder"]
 
 DATA_BUCKET: Final = "data"
 WORK_BUCKET: Final = "work"
+JOBS_BUCKET: Final = "jobs"  # that jobs in Vertex's own words may name
 MODELS: Final = (
     "gemini-2.5-flash",
     "gemini-2.5-flash-lite",
@@ -26,6 +27,8 @@ MODELS: Final = (
 _CONFIG: Final = """\
 # Written by `infra/dev up` with every start: models of the Vertex stand-in, which answers without an account.
 # For your own models, pass your own file: infra/dev up --config FILE
+offpeak:
+  passthrough_buckets: [{bucket}]  # jobs in Vertex's own words read and write objects/{bucket} of the data folder
 model_list:
 """
 _MODEL: Final = """\
@@ -49,7 +52,8 @@ class DataFolder:
         self.path = path.absolute()
         self._lock: TextIO | None = None
         try:
-            for folder in (self.path, self.path / "logs", self.objects / DATA_BUCKET, self.objects / WORK_BUCKET):
+            buckets = (self.objects / bucket for bucket in (DATA_BUCKET, WORK_BUCKET, JOBS_BUCKET))
+            for folder in (self.path, self.path / "logs", *buckets):
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("a+")
         except OSError as error:
@@ -91,7 +95,8 @@ class DataFolder:
 
     def default_config(self, standin: str) -> Path:
         place = self.path / "config.yaml"
-        text = _CONFIG + "".join(_MODEL.format(model=model, standin=standin) for model in MODELS)
+        models = (_MODEL.format(model=model, standin=standin) for model in MODELS)
+        text = _CONFIG.format(bucket=JOBS_BUCKET) + "".join(models)
         new = place.with_suffix(".new")
         try:
             new.write_text(text, encoding="utf-8")

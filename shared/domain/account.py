@@ -93,9 +93,14 @@ def left(account: Account) -> int | None:
 
 
 def counted(window: Window, length: str, now: int, more: int = 1) -> tuple[Window, int]:
-    """The window with `more` in it, and the milliseconds until the next one. `length`: minute, hour or day."""
+    """The window with `more` in it, and the milliseconds until the next one. `length`: minute, hour or day.
+
+    Where another machine's clock was ahead, and it is in the next window already, so are we: what it counted stays.
+    """
     size = _LENGTHS[length]
     since = now - now % size
+    if window.since == since + size:
+        since = window.since
     used = window.used if window.since == since else 0
     return Window(since=since, used=used + more), since + size - now
 

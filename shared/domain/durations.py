@@ -1,51 +1,78 @@
 """LiteLLM's durations, and when a budget of such a length begins anew: at the boundaries of the calendar, UTC.
 
-`30s` and `10m` count from now; `1h` and more hours end at a full hour, days at midnight, `7d` and `1w` on Monday,
-`30d` and `1mo` on the first of a month (litellm 1.106.2, `get_next_standardized_reset_time`).
+`30s`, `10m` and `6h` end at the next second, minute or hour of the clock that such a number divides, `1d` at midnight,
+`7d` and `1w` on Monday, `30d` and `1mo` on the first of a month, other days at the midnight so many days from today
+(litellm 1.106.2, `get_next_standardized_reset_time`, but for two: `48h` and more it cuts off at the next midnight, and
+`2mo` and more it refuses).
 """
 
+import calendar
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.domain.clock import DAY, HOUR, MINUTE, SECOND
 
-__all__ = ["LONGEST", "duration", "next_reset"]
+__all__ = ["LONGEST", "after", "duration", "next_reset"]
 
 LONGEST: Final = 36_500 * DAY
 
 _SHAPE: Final = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d|w|mo)")
+_WORDS: Final = {"hourly": "1h", "daily": "24h", "weekly": "7d", "monthly": "30d"}
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "mo": 30 * DAY}
+_WITHIN: Final = {"s": MINUTE, "m": HOUR, "h": DAY}  # what such units are counted in
 
 
 def duration(text: str) -> int | None:
-    """Milliseconds of `30s`, `10m`, `24h`, `30d`, `1w`, `1mo` (30 days); None where it is no duration."""
-    match = _SHAPE.fullmatch(text)
-    length = int(match[1]) * _UNITS[match[2]] if match else 0
-    return length if 0 < length <= LONGEST else None
+    """Milliseconds of `30s`, `10m`, `24h`, `30d`, `1w`, `1mo` (30 days), `daily`; None where it is no duration."""
+    found = _parsed(text)
+    return None if found is None else found[0] * _UNITS[found[1]]
+
+
+def after(text: str, now: int) -> int | None:
+    """The moment that is so much later, a month by the calendar; None where it is no duration."""
+    found = _parsed(text)
+    if found is None:
+        return None
+    count, unit = found
+    if unit != "mo":
+        return now + count * _UNITS[unit]
+    moment = datetime.fromtimestamp(now / 1000, UTC)
+    first = _months_later(moment.replace(day=1), count)
+    day = min(moment.day, calendar.monthrange(first.year, first.month)[1])
+    return _milliseconds(first.replace(day=day, microsecond=0)) + now % SECOND
 
 
 def next_reset(text: str, now: int) -> int:
     """When a budget of this duration begins anew, in milliseconds since 1970; ValueError where it is no duration."""
-    match = _SHAPE.fullmatch(text)
-    length = duration(text)
-    if match is None or length is None:
+    found = _parsed(text)
+    if found is None:
         raise ValueError(f"{text!r} is not a duration such as 30s, 10m, 24h, 7d, 1w or 1mo")
-    count, unit = int(match[1]), match[2]
+    count, unit = found
+    if unit in _WITHIN:
+        whole, size = now - now % _WITHIN[unit], count * _UNITS[unit]
+        return whole + (now - whole) // size * size + size
     moment = datetime.fromtimestamp(now / 1000, UTC)
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    if unit == "mo" or (unit == "d" and count == 30):
-        months = count if unit == "mo" else 1
-        year, month = divmod(midnight.year * 12 + midnight.month - 1 + months, 12)
-        return _milliseconds(midnight.replace(year=year, month=month + 1, day=1))
-    if unit == "w" or (unit == "d" and count % 7 == 0):
-        weeks = count if unit == "w" else count // 7
-        return _milliseconds(midnight + timedelta(days=7 * weeks - midnight.weekday()))
-    if unit == "d":
-        return _milliseconds(midnight + timedelta(days=count))
-    if unit == "h":
-        return now - now % HOUR + count * HOUR
-    return now + length
+    days = count if unit == "d" else 7 * count
+    if unit == "mo" or days == 30:
+        return _milliseconds(_months_later(midnight.replace(day=1), count if unit == "mo" else 1))
+    if days == 7:
+        days -= midnight.weekday()
+    return _milliseconds(midnight + timedelta(days=days))
+
+
+def _parsed(text: str) -> tuple[int, str] | None:
+    match = _SHAPE.fullmatch(_WORDS.get(text.strip().lower(), text))
+    if match is None or int(match[1]) * _UNITS[match[2]] > LONGEST:
+        return None
+    return int(match[1]), match[2]
+
+
+def _months_later(first: datetime, count: int) -> datetime:
+    """`first` is the first of a month."""
+    year, month = divmod(first.year * 12 + first.month - 1 + count, 12)
+    return first.replace(year=year, month=month + 1)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -21,6 +21,7 @@ __all__ = [
     "file_object",
     "file_of_object",
     "is_predictions",
+    "job_output",
     "part_object",
     "parts_folder",
     "rows_prefix",
@@ -102,3 +103,10 @@ def shard_of_output(object_name: str) -> str | None:
     if match is None or not is_predictions(object_name):
         return None
     return f"{match['batch']}-{match['shard']}"
+
+
+def job_output(bucket: str, object_name: str) -> str | None:
+    """The `outputUriPrefix`, without a slash at its end, of the job whose predictions these may be; None of others."""
+    if not is_predictions(object_name):
+        return None
+    return f"gs://{bucket}/{object_name}".rpartition("/")[0].rpartition("/")[0]

@@ -9,20 +9,21 @@ __all__ = ["Created", "Message", "Outbox"]
 class Message:
     """A hint to run one step. It carries ids only; the truth is in the documents.
 
-    On the bus: `{"step": "prepare", "batch": "batch_…"}`, `{"step": "check", "shard": "…"}`, `{"step": "sweep"}`,
-    with the trace as an attribute beside it.
+    On the bus: `{"step": "prepare", "batch": "batch_…"}`, `{"step": "check", "shard": "…"}`,
+    `{"step": "meter", "job": "job_…"}`, `{"step": "sweep"}`, with the trace as an attribute beside it.
     """
 
     step: str
     batch: str | None = None
     shard: str | None = None
+    job: str | None = None
     trace: str | None = None  # W3C `traceparent` of the request that it all began with
 
     def body(self) -> dict[str, str]:
         """The data of the message."""
         return {
             name: value
-            for name, value in (("step", self.step), ("batch", self.batch), ("shard", self.shard))
+            for name, value in (("step", self.step), ("batch", self.batch), ("shard", self.shard), ("job", self.job))
             if value is not None
         }
 

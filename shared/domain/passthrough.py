@@ -1,13 +1,28 @@
 """A job that a caller made in Vertex's own words: passed through, owned, counted and charged."""
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from shared.domain.access import MASTER
 from shared.domain.cost import Cost
 from shared.domain.lease import Lease
 
-__all__ = ["VertexJob"]
+__all__ = ["LABEL", "OVER", "VertexJob", "counted", "directory", "kept", "live", "resource_of", "shown"]
+
+LABEL: Final = "offpeak_job"  # by which a job is found whose create got no answer
+OVER: Final = frozenset({
+    "JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED",
+    "JOB_STATE_EXPIRED",
+})  # fmt: skip
+_LARGEST: Final = 500_000  # characters of a resource that is kept whole: a document has a megabyte
+_MOMENT: Final = re.compile(r"[0-9TZ:.+-]{10,40}")
+_KEPT: Final = frozenset({
+    "name", "displayName", "model", "inputConfig", "outputConfig", "outputInfo", "state", "completionStats",
+    "createTime", "startTime", "endTime", "updateTime", "labels",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +38,7 @@ class VertexJob:
     tags: tuple[str, ...] = ()
     group: str
     deployment: str
+    project: str = ""  # as the configuration has it; in names Google writes its number
     location: str
     number: str | None = None  # Google's: the last part of its name; None until Google has answered
     name: str | None = None  # projects/NUMBER/locations/L/batchPredictionJobs/ID
@@ -36,9 +52,61 @@ class VertexJob:
     deleted: bool = False
     cost: Cost = Cost()
     troubles: int = 0
+    gone: int = 0  # answers in a row that there is no such job
+    unread_since: int | None = None  # it is over, and its predictions could not be read at that time
     lease: Lease | None = None
     epoch: int = 0
     due_at: int | None = None
 
     def log_context(self) -> dict[str, Any]:
         return {"job_id": self.id, "owner": self.owner, "state": self.state}
+
+
+def live(job: VertexJob | None) -> VertexJob | None:
+    """The job, where clients may know of it: not deleted, and made, or perhaps made."""
+    return None if job is None or job.deleted or (job.ended and job.name is None) else job
+
+
+def resource_of(job: VertexJob) -> dict[str, Any]:
+    resource: dict[str, Any] = json.loads(job.resource)
+    return resource
+
+
+def kept(resource: Mapping[str, Any]) -> str:
+    """A resource as it is stored."""
+    text = json.dumps(resource)
+    return text if len(text) <= _LARGEST else json.dumps({name: resource[name] for name in _KEPT & resource.keys()})
+
+
+def shown(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource as its owner made it: without our label."""
+    labels = {name: value for name, value in _mapping(resource, "labels").items() if name != LABEL}
+    return {name: value for name, value in resource.items() if name != "labels"} | (
+        {"labels": labels} if labels else {}
+    )
+
+
+def directory(job: VertexJob, resource: Mapping[str, Any]) -> tuple[str, bool]:
+    """Where the predictions of this very job lie, and whether Google said so.
+
+    Where it does not, the name follows from the moment of its creation. It is never a directory beside: several jobs
+    may share a prefix.
+    """
+    said = _mapping(resource, "outputInfo").get("gcsOutputDirectory")
+    if isinstance(said, str) and said.startswith(f"{job.output}/"):
+        return said.rstrip("/"), True
+    moment = resource.get("createTime")
+    when = moment if isinstance(moment, str) and _MOMENT.fullmatch(moment) else "unknown"
+    return f"{job.output}/prediction-model-{when}", False
+
+
+def counted(resource: Mapping[str, Any], name: str = "successfulCount") -> int:
+    """Rows that Google has counted; 0 where it does not say."""
+    value = _mapping(resource, "completionStats").get(name)
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = parent.get(name)
+    return value if isinstance(value, Mapping) else {}

@@ -1,6 +1,6 @@
 """What a provider is to us: a codec, a client and a profile. Nobody outside its folder asks which provider it is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Final, Protocol, Self
@@ -29,12 +29,15 @@ __all__ = [
     "Media",
     "NeverRan",
     "Outcome",
+    "Passthrough",
     "Provider",
     "ProviderRow",
     "Refused",
     "RequestLine",
     "Runner",
+    "Said",
     "Unknown",
+    "Used",
 ]
 
 NATIVE: Final = "native"  # instead of an endpoint: of files whose lines are the provider's own rows already
@@ -242,6 +245,50 @@ class Runner(Protocol):
         ...
 
 
+class Said(Exception):
+    """The provider refuses, in words of its own that are for the caller: an HTTP status, its name for it, a message.
+
+    What was asked for has certainly not been done.
+    """
+
+    def __init__(self, code: int, status: str, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.code, self.status, self.retry_after = code, status, retry_after
+
+
+class Used(msgspec.Struct, gc=False):
+    """What a row of a job that we did not write says of itself."""
+
+    good: bool
+    tokens: Tokens | None = None  # None: nothing was used, or, of a good row, nobody said what
+    day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
+
+
+class Passthrough(Protocol):
+    """Jobs in the provider's own words, for callers who speak them. Jobs are its JSON, as it wrote it.
+
+    Raises Said, JobMissing, and Transient for whatever may pass. A create raises Unknown where there may be a job
+    although we were not told so; after any other error there is none.
+    """
+
+    path: str  # what jobs call the model, or the endpoint that it stands behind
+    silent: bool  # whether answers have no tokens
+
+    def create(self, label: str, body: Mapping[str, Any]) -> dict[str, Any]: ...  # under our label, and one's own
+    def find(self, label: str) -> dict[str, Any] | None: ...
+    def get(self, name: str) -> dict[str, Any]: ...
+    def cancel(self, name: str) -> dict[str, Any]: ...
+    def delete(self, name: str) -> dict[str, Any]: ...
+
+    def predictions(self, job: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+        """Of the objects in its output directory, those with final rows."""
+        ...
+
+    def read(self, raw: bytes) -> Used | None:
+        """One row of those; None where it is none. Never raises."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """A deployment, ready to be used."""
@@ -266,3 +313,4 @@ class Provider:
     parallel: int = 1  # lines in flight, of all workers together, where lines are run one by one
     tidy: Callable[[Job], None] | None = None
     """Deletes what a job left with the provider, once its rows are ours. Best effort; again is the same as once."""
+    passthrough: Passthrough | None = None  # None: jobs cannot be passed through

@@ -136,12 +136,15 @@ class Purse:
         return None
 
     def reserve(self, nano: int = 0, tokens: int = 0) -> None:
-        """Hold so much more, or with negative numbers less, back."""
+        """Hold so much more, or with negative numbers less, back.
+
+        Nothing sinks below 0, though an account was deleted, and perhaps made anew, since it was held.
+        """
         self.accounts = [
             replace(
                 account,
-                reserved=account.reserved + nano,
-                enqueued_tokens=account.enqueued_tokens + tokens,
+                reserved=max(0, account.reserved + nano),
+                enqueued_tokens=max(0, account.enqueued_tokens + tokens),
             )
             for account in self.accounts
         ]
@@ -149,14 +152,14 @@ class Purse:
     def spend(self, nano: int, *, released: int) -> None:
         """So much was spent of what was reserved, or more, or less."""
         self.accounts = [
-            replace(account, spent=account.spent + nano, reserved=account.reserved - released)
+            replace(account, spent=account.spent + nano, reserved=max(0, account.reserved - released))
             for account in self.accounts
         ]
 
     def close(self, nano: int, tokens: int) -> None:
         """One batch less is open, and it holds nothing any more."""
         self.reserve(-nano, -tokens)
-        self.accounts = [replace(account, open_batches=account.open_batches - 1) for account in self.accounts]
+        self.accounts = [replace(account, open_batches=max(0, account.open_batches - 1)) for account in self.accounts]
 
     def put(self) -> None:
         for account in self.accounts:

@@ -1,4 +1,4 @@
-"""One worker at a time on a batch or a shard, and nobody for ever. See domain/lease.py for the picture."""
+"""One worker at a time on a batch, a shard or a job, and nobody for ever. See domain/lease.py for the picture."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from shared.domain.batch import Batch
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.lease import LEASE, RENEW_AFTER, Lease
+from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard
 from shared.log import log
 from shared.steps.commit import Turn
@@ -24,7 +25,7 @@ _CRASHED: Final = (
     5 * MINUTE
 )  # the bus brings the message again by itself, and counts how often: `sweep` must not add more
 
-R = TypeVar("R", Batch, Shard)
+R = TypeVar("R", Batch, Shard, VertexJob)
 
 
 class LeaseLost(Exception):
@@ -131,7 +132,8 @@ def claim(
     except LeaseLost:
         log("lease_lost", severity="WARNING", **held.record.log_context())
         held.settled = True
-        throw_away_late(app, held.record.id if isinstance(held.record, Batch) else held.record.batch)
+        if not isinstance(held.record, VertexJob):  # of a job that was passed through nothing is ours
+            throw_away_late(app, held.record.id if isinstance(held.record, Batch) else held.record.batch)
     except BaseException:
         held.settled, pause = False, _CRASHED
         raise

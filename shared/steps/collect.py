@@ -27,11 +27,13 @@ from shared.steps.accounts import Books
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
+from shared.steps.cooldown import cool_down
+from shared.steps.elsewhere import elsewhere
 from shared.steps.expect import note_habit
 from shared.steps.finish import finalizing
 from shared.steps.index import Index
 from shared.steps.match import Matcher
-from shared.steps.move import add_shards, cool_down, elsewhere
+from shared.steps.move import add_shards, held_within
 from shared.steps.parts import Buffers, Parts
 from shared.steps.tidy import tidy
 from shared.storage.ports import ObjectMissing
@@ -365,7 +367,8 @@ def _commit(app: App, held: Held[Shard], result: Result, work: _Work) -> None:
         books = (
             None if batch is None or over else Books(app, turn, _entry(app, batch, shard, work, turn.now), batch.payers)
         )
-        left = shard.reserved if work.rest else 0  # goes on with the lines that are run again
+        rest = held_within(work.rest, shard.reserved)  # of the lines that are run again
+        left = sum(each.reserved for each in rest)
         turn.put(
             replace(
                 shard,
@@ -388,8 +391,7 @@ def _commit(app: App, held: Held[Shard], result: Result, work: _Work) -> None:
             cost=batch.cost + result.cost,
             open_shards=batch.open_shards - 1,
         )
-        if work.rest:
-            rest = [replace(each, reserved=0 if number else left) for number, each in enumerate(work.rest)]
+        if rest:
             batch = add_shards(turn, batch, rest, reruns=shard.reruns + 1, refused_by=shard.refused_by)
             cool_down(turn, shard.deployment, "a job failed there")
         turn.put(finalizing(turn, batch) if batch.open_shards == 0 else batch)

@@ -42,9 +42,9 @@ class Turn:
     def add(self, record: Record) -> None:
         self.tx.add(record)
 
-    def send(self, step: str, *, batch: str | None = None, shard: str | None = None) -> None:
+    def send(self, step: str, *, batch: str | None = None, shard: str | None = None, job: str | None = None) -> None:
         """Owe the bus a message, from the moment this transaction commits."""
-        message = Message(step=step, batch=batch, shard=shard, trace=current())
+        message = Message(step=step, batch=batch, shard=shard, job=job, trace=current())
         row = Outbox(id=uuid4().hex, message=message, due_at=self.now + _RESEND)
         self.tx.add(row)
         self.owed.append(row)

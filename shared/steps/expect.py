@@ -1,64 +1,144 @@
 """What lines are expected to cost before they have run: so much is held back from those who pay.
 
-Input is counted from the bytes of a row, and what looks like media inside it as so many pieces of media; output is what
-the line allows (`max_tokens` and its like, times `n`), or what the model usually answers.
+Input is counted from the bytes of a row, and what is media inside it, or named by it, as so many pieces of media;
+output is what the line allows (`max_tokens` and its like, times `n`), or what the model usually answers.
 """
 
 import re
+from decimal import ROUND_UP
+from math import inf
 from typing import Any, Final
 
 from shared.app import App
-from shared.domain.cost import Cost
+from shared.domain.cost import NANO, Cost
 from shared.domain.errors import Transient
 from shared.domain.ids import derived
 from shared.domain.places import Habit
 from shared.domain.usage import TOKEN, Tokens
 from shared.log import log
-from shared.pricing.meter import Meter
-from shared.providers.base import Provider, RequestLine
+from shared.pricing.book import Tariff
+from shared.pricing.price import Rate, price
+from shared.providers.base import NATIVE, Provider, RequestLine
 from shared.storage.ports import Transaction
 
-__all__ = ["Expectation", "expected_output", "note_habit", "usual"]
+__all__ = ["Expectation", "expected_input", "expected_output", "native_request", "note_habit", "usual"]
 
 _UNKNOWN: Final = 1_000  # tokens of an answer, of a model that has not answered yet
 _MOST: Final = 1_000_000
-_LONG: Final = 4_096  # bytes of a row below which nobody looks for media
-_DENSE: Final = re.compile(rb"[A-Za-z0-9+/_-]{1024,}={0,2}")
-_MEDIUM: Final = 1_500  # tokens of one piece of media, about: an image has 258 to 1,290 at Gemini, more elsewhere
-_ALLOWED: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_TIMES: Final = 128
+_SAYS: Final = frozenset(
+    {"max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens"}
+    | {"best_of", "n", "candidateCount", "candidate_count"}
+)
 _SILENT: Final = frozenset({"/v1/embeddings", "/v1/moderations"})  # answers without tokens
 _REMEMBERED: Final = 100_000  # lines, after which the older ones count half
 
+_SHORT: Final = 1_024  # characters of base64 that are no piece of media yet
+_BASE64: Final = re.compile(r"(?:data:[^,]{1,200},)?[A-Za-z0-9+/_-]{512}")
+_NAMES: Final = frozenset({"url", "image_url", "file_url", "fileUri", "file_uri", "uri"})  # of what a provider fetches
+_ADDRESS: Final = ("http://", "https://", "gs://")
+_PIECE: Final = 1_500  # tokens of a piece of media, for each _SIZE begun: an image has 258 to 1,290 at Gemini, and
+_SIZE: Final = 2**20  # of base64 about as many has audio at 128 kbit/s, video at 1 Mbit/s, and a PDF
+
 
 class Expectation:
-    """Adds up what the lines of one shard are expected to use."""
+    """Adds up what the lines of one shard are expected to use: a few additions a line, since there may be a million."""
 
-    def __init__(self, app: App, provider: Provider) -> None:
-        self._meter = Meter(app.book, provider.price_model, provider.location)
-        self._usual, self._today = usual(app, provider.price_model), app.today()
+    def __init__(self, app: App, provider: Provider, habits: dict[str, int]) -> None:
+        """`habits`: by model, what was looked up already, to be kept as long as one batch is prepared."""
+        model = provider.price_model
+        if model not in habits:
+            habits[model] = usual(app, model)
+        tariff = app.book.tariff(model, location=provider.location, day=app.today()) or Tariff(None)
+        self._usual, self._tariff = habits[model], tariff
+        self._above = inf if tariff.above is None else tariff.above
+        self._draws = tariff.rate is not None and tariff.rate.image_output is not None
+        self._near = self._near_input = self._near_output = 0  # lines and their tokens
+        self._long = self._long_input = self._long_output = 0
 
     def add(self, line: RequestLine, rows: bytes) -> None:
         """Count one line, as it was encoded."""
-        output = 0 if line.url in _SILENT else expected_output(line.body, self._usual)
-        self._meter.add(Tokens(text=_input(rows), output=output), self._today)
+        body, silent = line.body, line.url in _SILENT
+        if line.url == NATIVE:
+            body = native_request(body)
+            silent = "input" in body  # of an open model's embeddings
+        tokens = expected_input(body, len(rows))
+        output = 0 if silent else expected_output(body, self._usual)
+        if tokens > self._above:
+            self._long += 1
+            self._long_input += tokens
+            self._long_output += output
+        else:
+            self._near += 1
+            self._near_input += tokens
+            self._near_output += output
 
     def cost(self) -> Cost:
-        return self._meter.cost()
+        """Of models that draw, all that is written is expected to be drawn."""
+        near = self._priced(self._tariff.rate, self._near, self._near_input, self._near_output)
+        return near + self._priced(self._tariff.long, self._long, self._long_input, self._long_output)
+
+    def _priced(self, rate: Rate | None, lines: int, text: int, output: int) -> Cost:
+        tokens = Tokens(text=text, image_output=output) if self._draws else Tokens(text=text, output=output)
+        usd = price(tokens, rate)
+        if usd is None:
+            return Cost(unpriced_lines=lines)
+        return Cost(nano=int((usd * NANO).to_integral_value(ROUND_UP)), priced_lines=lines)
+
+
+def native_request(row: dict[str, Any]) -> dict[str, Any]:
+    """What a provider's own row asks, in one object: of Gemini what is in its `generationConfig`, too."""
+    asked = row.get("request") or row.get("body")
+    if not isinstance(asked, dict):
+        return row
+    config = asked.get("generationConfig") or asked.get("generation_config")
+    return {**asked, **config} if isinstance(config, dict) else asked
 
 
 def expected_output(body: dict[str, Any], usually: int) -> int:
-    """Tokens of the answers to one request, of any endpoint or of Vertex's own form."""
-    allowed = next((body[name] for name in _ALLOWED if body.get(name) is not None), None)
-    times = body.get("n")
-    match body:
-        case {"request": {"generationConfig": {"maxOutputTokens": most}}}:
-            allowed = most
-        case {"request": {"generation_config": {"max_output_tokens": most}}}:
-            allowed = most
-        case _:
-            pass
-    tokens = allowed if isinstance(allowed, int) and allowed > 0 else usually
-    return min(tokens, _MOST) * (times if isinstance(times, int) and 1 <= times <= 128 else 1)
+    """Tokens of the answers to one request, of any endpoint or of a provider's own form."""
+    tokens, times, get = usually, 1, body.get
+    if not _SAYS.isdisjoint(body):
+        most = get("max_completion_tokens") or get("max_tokens") or get("max_output_tokens") or get("maxOutputTokens")
+        if type(most) is int and most > 0:
+            tokens = min(most, _MOST)
+        often = get("best_of") or get("n") or get("candidateCount") or get("candidate_count")
+        if type(often) is int and 1 <= often <= _TIMES:
+            times = often
+    if "messages" in body or "contents" in body:
+        return tokens * times
+    if "content" in body:  # a row of embeddings
+        return 0
+    prompt = body.get("prompt")
+    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):  # each is answered
+        times *= len(prompt)
+    return tokens * times
+
+
+def expected_input(body: dict[str, Any], size: int) -> int:
+    """Tokens of one request whose rows have so many bytes."""
+    get, pieces = body.get, 0
+    turns = get("messages") or get("contents") or get("input") or [get("content")]
+    for turn in turns if type(turns) is list else ():
+        if type(turn) is dict:
+            parts = turn.get("content") or turn.get("parts") or turn.get("output")
+            for part in parts if type(parts) is list else ():
+                if type(part) is dict and "text" not in part:
+                    length, tokens = _media(part)
+                    size -= length
+                    pieces += tokens
+    return max(size, 0) // TOKEN + pieces
+
+
+def _media(value: Any, name: str = "") -> tuple[int, int]:
+    """Characters of what is media in part of a request, and the tokens that it has instead."""
+    if isinstance(value, str):
+        if len(value) >= _SHORT and _BASE64.match(value):
+            return len(value), _PIECE * -(-len(value) // _SIZE)
+        return (0, _PIECE) if name in _NAMES and value.startswith(_ADDRESS) else (0, 0)
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [_media(member, str(key)) for key, member in members if isinstance(member, str | dict | list)]
+    return sum(length for length, _ in found), sum(tokens for _, tokens in found)
 
 
 def usual(app: App, model: str) -> int:
@@ -81,11 +161,3 @@ def note_habit(app: App, model: str, lines: int, output: int) -> None:
         app.documents.transact(body)
     except Transient as trouble:
         log("habit_not_noted", model=model, reason=str(trouble))
-
-
-def _input(rows: bytes) -> int:
-    size = len(rows)
-    if size < _LONG:
-        return size // TOKEN
-    media = [len(found) for found in _DENSE.findall(rows)]
-    return (size - sum(media)) // TOKEN + len(media) * _MEDIUM

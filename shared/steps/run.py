@@ -8,14 +8,16 @@ from shared.steps.check import check
 from shared.steps.collect import collect
 from shared.steps.execute import execute
 from shared.steps.finish import finish
+from shared.steps.meter import meter
 from shared.steps.prepare import prepare
 from shared.steps.submit import submit
 from shared.steps.sweep import sweep
 
-__all__ = ["BATCH_STEPS", "SHARD_STEPS", "run"]
+__all__ = ["BATCH_STEPS", "JOB_STEPS", "SHARD_STEPS", "run"]
 
 BATCH_STEPS = {"prepare": prepare, "cancel": cancel, "finish": finish}
 SHARD_STEPS = {"submit": submit, "check": check, "execute": execute, "collect": collect}
+JOB_STEPS = {"meter": meter}
 
 
 def run(app: App, message: Message) -> None:
@@ -24,6 +26,8 @@ def run(app: App, message: Message) -> None:
         BATCH_STEPS[message.step](app, message.batch)
     elif message.shard is not None and message.step in SHARD_STEPS:
         SHARD_STEPS[message.step](app, message.shard)
+    elif message.job is not None and message.step in JOB_STEPS:
+        JOB_STEPS[message.step](app, message.job)
     elif message.step == "sweep":
         sweep(app)
     else:

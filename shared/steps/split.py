@@ -174,6 +174,7 @@ class Lanes:
         self._filled: Counter[tuple[str, str, bool]] = Counter()  # shards that a limit ended: group, `_Lane.limit`
         self._done: list[Shard] = []
         self._opened = 0
+        self._habits: dict[str, int] = {}
         self.expected = Cost()  # of the shards that are written
 
     def add(self, route: Route, line: RequestLine, encoded: Encoded, entry: Entry) -> None:
@@ -233,7 +234,7 @@ class Lanes:
         position = bisect_right(self._marks, ordinal, key=lambda mark: mark[0])
         lane = _Lane(self._opened, route, rows, index, {}, self._marks[position - 1] if position else None)
         if self._batch.payers:
-            lane.expectation = Expectation(self._app, self._app.provider(route.deployment.id))
+            lane.expectation = Expectation(self._app, self._app.provider(route.deployment.id), self._habits)
         return lane
 
     def _too_many(self) -> TooManyJobs:

@@ -14,6 +14,7 @@ from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Transient
 from shared.domain.files import Garbage, UploadStatus
 from shared.domain.messages import Created, Message, Outbox
+from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard, next_step
 from shared.log import log
 from shared.steps import uploads
@@ -28,6 +29,7 @@ from shared.storage.queries import (
     CREATED_OVER,
     FILES_OVER,
     GARBAGE_DUE,
+    JOBS_DUE,
     OUTBOX_DUE,
     SHARDS_DUE,
     UPLOADS_OVER,
@@ -49,6 +51,7 @@ def sweep(app: App) -> None:
         "outbox": _each(app, OUTBOX_DUE, _send_again),
         "batches": _each(app, BATCHES_DUE, _move_batch),
         "shards": _each(app, SHARDS_DUE, _move_shard),
+        "jobs": _each(app, JOBS_DUE, _move_job),
         "uploads": _each(app, UPLOADS_OVER, uploads.expire, UploadStatus.PENDING),
         "files": _each(app, FILES_OVER, delete_file),
         "garbage": _each(app, GARBAGE_DUE, _delete),
@@ -111,7 +114,12 @@ def _move_shard(app: App, shard: Shard) -> None:
         app.bus.publish([Message(step=step, shard=shard.id, trace=current())])
 
 
-def _postpone(app: App, kind: type[Any], seen: Batch | Shard) -> None:
+def _move_job(app: App, job: VertexJob) -> None:
+    _postpone(app, VertexJob, job)
+    app.bus.publish([Message(step="meter", job=job.id, trace=current())])
+
+
+def _postpone(app: App, kind: type[Any], seen: Batch | Shard | VertexJob) -> None:
     """Do not send the same message with every sweep: the step itself says when it wants to be looked at again."""
 
     def body(tx: Transaction) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.domain.clock import SECOND
+from shared.domain.layout import is_predictions
 from shared.domain.messages import Message
 from shared.storage.database import WAIT, Database
 from shared.storage.directory import Finalized
@@ -258,10 +259,12 @@ class SqliteBus:
 
 
 def finalized_to_queue(queue: Queue, work_bucket: str) -> Callable[[Finalized], None]:
-    """What DirectoryObjects calls: like the cloud's notification, it passes on the work bucket's `out/` alone."""
+    """What DirectoryObjects calls: like the cloud's notifications, it passes on the work bucket's `out/`, and final
+    predictions in any bucket, which may be those of a job that was passed through.
+    """
 
     def notify(event: Finalized) -> None:
-        if event.bucket == work_bucket and event.name.startswith("out/"):
+        if (event.bucket == work_bucket and event.name.startswith("out/")) or is_predictions(event.name):
             queue.put(
                 FINALIZE,
                 {

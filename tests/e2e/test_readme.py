@@ -49,7 +49,7 @@ def test_the_demo_shows_a_batch_and_its_cost_in_under_a_minute() -> None:
 
 
 def test_the_python_example_runs_as_it_stands(stack: Stack, tmp_path: Path) -> None:
-    (example,) = blocks("python")
+    example, _ = blocks("python")
     (tmp_path / ".offpeak").mkdir()
     (tmp_path / ".offpeak" / "master_key").write_text(stack.key)
     example = example.replace("http://127.0.0.1:8080", stack.url)
@@ -60,6 +60,20 @@ def test_the_python_example_runs_as_it_stands(stack: Stack, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert '"custom_id":"lemon"' in done.stdout
     assert "'priced_lines': 1" in done.stdout
+
+
+def test_the_example_of_keys_and_teams_runs_as_it_stands(stack: Stack, tmp_path: Path) -> None:
+    _, example = blocks("python")
+    (tmp_path / ".offpeak").mkdir()
+    (tmp_path / ".offpeak" / "master_key").write_text(stack.key)
+    environment = {**os.environ, "PYTHONWARNINGS": "error", "OFFPEAK_URL": stack.url}
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    models, spend, *_ = done.stdout.splitlines()
+    assert "gemini-2.5-flash" in models
+    assert float(spend) == 0
 
 
 def test_the_configuration_is_one_that_is_read() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.functions.conftest import ROOT, SOURCE
 from tests.functions.wire import KEY
 
-TARGETS = ["api", "files", "batches", "work", "predictions", "dead_letter"]
+TARGETS = ["api", "files", "batches", "admin", "vertex", "work", "predictions", "dead_letter"]
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("FUNCTION_", "OFFPEAK_"))}
 
 

@@ -17,7 +17,7 @@ import pytest
 from infra.package import source_zip
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("api", "batches", "dead_letter", "files", "predictions", "work")
+TARGETS = ("admin", "api", "batches", "dead_letter", "files", "predictions", "vertex", "work")
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from infra.local.standin.answers import now
 from infra.local.standin.families import family_of
@@ -18,6 +18,7 @@ from infra.local.standin.faults import BadRule, Faults
 from infra.local.standin.filters import BadFilter, parse_filter
 from infra.local.standin.store import FINISHED, JobGone, Jobs
 from infra.local.standin.worker import Worker
+from infra.local.standins.entry import Entry, last_of_each
 
 __all__ = ["StandIn"]
 
@@ -81,27 +82,14 @@ class StandIn(ThreadingHTTPServer):
             self.calls[call] = self.calls.get(call, 0) + 1
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Entry):
     server: StandIn
-    protocol_version = "HTTP/1.1"
     server_version = "offpeak-stand-in"
     timeout = 60
 
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass  # calls are counted, not listed
-
-    def _serve(self) -> None:
+    def serve(self) -> None:
         url = urlsplit(self.path)
-        path, query = unquote(url.path), {name: values[-1] for name, values in parse_qs(url.query).items()}
+        path, query = unquote(url.path), last_of_each(url.query)
         try:
             body = self._body()
             if path.startswith("/-/"):

@@ -5,74 +5,28 @@ answer was lost may have made a job that costs money: that is Unknown, and the c
 that was turned away for want of quota, or that nobody took, made none: that is Busy.
 """
 
-import re
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 
 from shared.config import Deployment
 from shared.domain.batch import BatchError
 from shared.domain.errors import Transient
+from shared.domain.passthrough import LABEL
 from shared.domain.shard import Job
 from shared.log import log
 from shared.providers.base import Busy, JobMissing, JobRequest, Refused, Unknown
-from shared.providers.cut import Cut
 from shared.providers.vertex.credentials import GoogleCredentials
 from shared.providers.vertex.profile import Model, bare, model_of
 from shared.providers.vertex.resource import created_at, deployed_model, is_job_name, plain, read_job
+from shared.providers.vertex.wire import Lost, Reply, Wire, base_url
 
 __all__ = ["LABEL", "VertexClient", "base_url"]
 
-LABEL: Final = "offpeak_job"  # beside displayName, since `labels.` is the documented filter
-
 _CALL: Final = 18.0  # seconds for one operation, all its pages and the token included: a step's lease is 30 s
-_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
-_LARGEST_ANSWER: Final = 4 * 2**20
 _PAGE: Final = 100
-_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-
-
-def base_url(deployment: Deployment) -> str:
-    """Where the API of a deployment is, version included: `https://us-central1-aiplatform.googleapis.com/v1`.
-
-    `global` has no prefix, a location without a hyphen is a multi-region, every other is a region.
-    """
-    if deployment.api_base is not None:
-        base = deployment.api_base.rstrip("/")
-        return base if re.search(r"/v1(beta1)?$", base) else f"{base}/v1"
-    location = deployment.location
-    if location == "global":
-        host = "aiplatform.googleapis.com"
-    elif "-" not in location:
-        host = f"aiplatform.{location}.rep.googleapis.com"
-    else:
-        host = f"{location}-aiplatform.googleapis.com"
-    return f"https://{host}/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    body: Any  # decoded JSON, or None where it was none
-    retry_after: float | None = None  # seconds
-
-    @property
-    def google(self) -> Mapping[str, Any] | None:
-        """Google's error object, also as the list of one that some of its front ends send."""
-        body = self.body[0] if isinstance(self.body, list) and self.body else self.body
-        problem = body.get("error") if isinstance(body, dict) else None
-        return problem if isinstance(problem, dict) else None
-
-
-class _Lost(Exception):
-    """The request went out, and no usable answer came back."""
 
 
 class VertexClient:
@@ -86,11 +40,8 @@ class VertexClient:
         credentials: GoogleCredentials | None = None,
     ) -> None:
         self._deployment = deployment
-        self._base = base_url(deployment)
         self._parent = f"projects/{deployment.project}/locations/{deployment.location}"
-        self._http = http
-        self._lock = threading.Lock()
-        self._credentials = credentials or GoogleCredentials(deployment.credentials)
+        self._wire = Wire(deployment, http=http, credentials=credentials)
         self._model: str | None = None  # as a job calls it, once that is known
 
     def create_job(self, request: JobRequest) -> Job:
@@ -104,8 +55,8 @@ class VertexClient:
             "labels": {LABEL: request.label},
         }
         try:
-            reply = self._send("POST", f"{self._parent}/batchPredictionJobs", deadline, json=body)
-        except _Lost as error:
+            reply = self._wire.send("POST", f"{self._parent}/batchPredictionJobs", deadline, json=body)
+        except Lost as error:
             raise Unknown("vertex: the answer to a create was lost") from error
         if reply.status >= 500 or reply.status == 408:
             raise Unknown(f"vertex: a create was answered {reply.status}")
@@ -146,6 +97,10 @@ class VertexClient:
         if reply.status == 404 and reply.google is not None:
             raise JobMissing(name)
         self._judge(reply)
+
+    def model(self) -> str:
+        """What a job calls the model; a tuned one's endpoint is asked for it, once. Refused, Transient."""
+        return self._resolved(_deadline())
 
     def _resolved(self, deadline: float) -> str:
         """What a job calls the model. A tuned one that was named by its endpoint is asked for there, once."""
@@ -189,46 +144,13 @@ class VertexClient:
             if not isinstance(token, str) or token in seen:
                 raise Transient("vertex: the pages of a list do not end")
 
-    def _ask(self, method: str, path: str, deadline: float, **rest: Any) -> _Reply:
+    def _ask(self, method: str, path: str, deadline: float, **rest: Any) -> Reply:
         try:
-            return self._send(method, path, deadline, **rest)
-        except _Lost as error:
+            return self._wire.send(method, path, deadline, **rest)
+        except Lost as error:
             raise Transient(f"vertex: {error}") from error
 
-    def _send(self, method: str, path: str, deadline: float, **rest: Any) -> _Reply:
-        headers = {"accept-encoding": "identity"}  # so that the bound on an answer is one on what we decode
-        if self._base.startswith("https://"):  # a token never travels in the clear
-            headers |= self._credentials.headers()
-        if time.monotonic() >= deadline:
-            raise Transient("vertex: no time left for this call")
-        cut = Cut()
-        request = self._client().build_request(
-            method, f"{self._base}/{path}", headers=headers, extensions={"trace": cut.trace}, **rest
-        )
-        request.extensions["timeout"] = _TIMEOUT.as_dict()
-        try:
-            with cut.at(deadline):
-                response = self._client().send(request, stream=True, follow_redirects=False)
-                try:
-                    body = _bounded(response, deadline)
-                finally:
-                    response.close()
-        except _NEVER_SENT as error:
-            raise Busy(f"vertex: no connection: {type(error).__name__}") from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            raise _Lost(f"no answer: {type(error).__name__}") from error
-        return _Reply(response.status_code, _decoded(body), _seconds(response.headers.get("retry-after")))
-
-    def _client(self) -> httpx.Client:
-        with self._lock:
-            if self._http is None:
-                # No connection is kept: one that slept in a frozen instance loses the next create's answer.
-                self._http = httpx.Client(
-                    limits=httpx.Limits(max_keepalive_connections=0), trust_env=not _on_this_machine(self._base)
-                )
-            return self._http
-
-    def _judge(self, reply: _Reply) -> None:
+    def _judge(self, reply: Reply) -> None:
         """Raise what an answer means, unless it is a good one."""
         status = reply.status
         if 200 <= status < 300:
@@ -238,7 +160,7 @@ class VertexClient:
         if status in {408, 409, 499} or status >= 500 or status < 200:
             raise Transient(f"vertex: answered {status}")
         if status == 401:
-            self._credentials.forget()
+            self._wire.credentials.forget()
         said = plain((reply.google or {}).get("message"), self._deployment.project)
         log("provider_refused", severity="WARNING", deployment=self._deployment.id, status=status, said=said)
         raise Refused(
@@ -264,18 +186,6 @@ def _problem(why: str) -> BatchError:
     return BatchError(code="provider_error", message=f"The provider cannot run this: {why}.")
 
 
-def _seconds(said: str | None) -> float | None:
-    """`Retry-After`: a number of seconds, or a date."""
-    if said is None:
-        return None
-    if said.isascii() and said.isdigit():
-        return float(said[:6])
-    try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
-
-
 def _checked(name: str) -> str:
     if not is_job_name(name):
         raise JobMissing(name)
@@ -290,27 +200,3 @@ def _matching(listed: object, label: str) -> Iterator[dict[str, Any]]:
         labels = resource.get("labels")
         if isinstance(labels, dict) and labels.get(LABEL) == label and resource.get("displayName") == label:
             yield resource
-
-
-def _bounded(response: httpx.Response, deadline: float) -> bytes:
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise _Lost("the answer is packed, which we did not ask for")
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > _LARGEST_ANSWER:
-            raise _Lost("the answer is too large")
-        if time.monotonic() > deadline:
-            raise _Lost("the answer came too slowly")
-    return bytes(body)
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _on_this_machine(base: str) -> bool:
-    return urlsplit(base).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -20,7 +20,7 @@ from shared.providers.vertex.keys import parse_key
 from shared.providers.vertex.open_body import settled
 from shared.providers.vertex.rows import reader
 
-__all__ = ["CHAT", "EMBEDDINGS", "open_codec"]
+__all__ = ["CHAT", "EMBEDDINGS", "open_codec", "read_open_row"]
 
 CHAT: Final = "/v1/chat/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
@@ -41,7 +41,7 @@ class OpenRow(msgspec.Struct, gc=False):
     error: msgspec.Raw = msgspec.Raw()
 
 
-_read: Final = reader(OpenRow)
+read_open_row: Final = reader(OpenRow)
 
 
 class _OpenCodec:
@@ -64,7 +64,7 @@ class _OpenCodec:
         return Encoded(row, 1, None, shape)
 
     def read(self, raw: bytes) -> ProviderRow | None:
-        row = _read(raw)
+        row = read_open_row(raw)
         place = None if row is None else parse_key(row.custom_id)
         return None if place is None else ProviderRow(*place, row)
 

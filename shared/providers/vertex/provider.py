@@ -19,7 +19,9 @@ from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
 from shared.providers.vertex.native import native_codec
 from shared.providers.vertex.open_codec import open_codec
+from shared.providers.vertex.passthrough import VertexPassthrough
 from shared.providers.vertex.profile import Kind, Model, bare, limits_of, model_of, refuse, refuse_unknown_model
+from shared.providers.vertex.tally import SILENT, tally
 from shared.providers.vertex.text_embeddings import text_embedding_codec
 
 __all__ = ["final_predictions", "open_provider"]
@@ -56,14 +58,23 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:
                 return found
         raise LookupError(f"{deployment.id}: {model.name} has no codec {name!r}")
 
+    client = VertexClient(deployment)
     return Provider(
-        client=VertexClient(deployment),
+        client=client,
         limits=limits_of(deployment, family),
         codec=codec,
         codec_named=codec_named,
         predictions=final_predictions,
         price_model=_price_name(model, deployment),
         location=deployment.location,
+        passthrough=VertexPassthrough(
+            deployment,
+            client,
+            path=model.endpoint(f"projects/{deployment.project}/locations/{deployment.location}") or model.path,
+            silent=family.kind in SILENT,
+            read=tally(family.kind, inner),
+            predictions=final_predictions,
+        ),
     )
 
 

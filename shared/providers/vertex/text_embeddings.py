@@ -16,7 +16,7 @@ from shared.providers.vertex.embeddings import answer_embeddings, config_of, inp
 from shared.providers.vertex.reply import Embedding, Response, Row
 from shared.providers.vertex.rows import reader
 
-__all__ = ["mark_of", "text_embedding_codec"]
+__all__ = ["as_gemini", "mark_of", "read_text_row", "text_embedding_codec"]
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -55,7 +55,7 @@ class TextRow(msgspec.Struct, gc=False):
     processed_time: str | None = None
 
 
-_read: Final = reader(TextRow)
+read_text_row: Final = reader(TextRow)
 
 
 def mark_of(content: str) -> str:
@@ -83,10 +83,10 @@ class _TextEmbeddingCodec:
         return Encoded(rows, len(inputs), hints, shape, match=[mark_of(said) for said in inputs])
 
     def read(self, raw: bytes) -> ProviderRow | None:
-        row = _read(raw)
+        row = read_text_row(raw)
         if row is None or row.instance is None or row.instance.content is None:
             return None
-        return ProviderRow(0, 0, 1, _as_gemini(row), mark_of(row.instance.content))
+        return ProviderRow(0, 0, 1, as_gemini(row), mark_of(row.instance.content))
 
     def answer(self, rows: list[ProviderRow], entry: Entry) -> Answer:
         return answer_embeddings(rows, entry, scaled=False)
@@ -96,7 +96,7 @@ def text_embedding_codec(model: str) -> Codec:
     return _TextEmbeddingCodec(model)
 
 
-def _as_gemini(row: TextRow) -> Row:
+def as_gemini(row: TextRow) -> Row:
     """The same in the words of Gemini's embeddings, whose answers are OpenAI's already."""
     made = next((one.embeddings for one in row.predictions or () if one is not None and one.embeddings), None)
     response: Any = None

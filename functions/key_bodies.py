@@ -1,0 +1,105 @@
+"""What the routes under `/key` are sent."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from functions.bodies import Alias, Body, Budget, Duration, Id, Name, Need
+
+__all__ = [
+    "BODIES",
+    "BlockKey",
+    "DeleteKeys",
+    "GenerateKey",
+    "RegenerateKey",
+    "ResetSpend",
+    "ServiceAccountKey",
+    "UpdateKey",
+]
+
+_Keys = Annotated[list[Need], Field(max_length=200)]
+_ANY_KEY: Final = "The key itself, its hash (`token`), or its `key_id`."
+
+
+class _Key(Budget):
+    key_alias: Alias = Field(default=None, description="A name for the key; no two keys have one.")
+    user_id: Id = Field(default=None, description="Whose key it is. A user who does not exist is created.")
+    team_id: Id = Field(default=None, description="The team that it is a key of; it has to exist.")
+    duration: Duration = Field(default=None, description="When it expires: `30s`, `24h`, `30d`. Null or `-1`: never.")
+    key_type: Literal["default", "llm_api", "management", "read_only"] | None = Field(
+        default=None, description="What it is for; `read_only`: it changes nothing."
+    )
+    allowed_routes: Annotated[list[Need], Field(max_length=200)] | None = Field(
+        default=None, description="Paths that it is for, perhaps with `*` at the end. Empty: all."
+    )
+    tags: list[Need] | None = Field(default=None, description="On everything that it runs; see the spend by tag.")
+
+
+class GenerateKey(_Key):
+    """A new virtual key."""
+
+    key: Name = Field(default=None, description="A key of your own: `sk-` in front, 16 characters or more.")
+
+
+class ServiceAccountKey(GenerateKey):
+    """A new virtual key of a team, and of no user."""
+
+    team_id: Need = Field(description="The team that it is a key of.")
+
+
+class UpdateKey(_Key):
+    """Changes of a key. What is absent stays; null takes a limit away."""
+
+    key: Name = Field(default=None, description=f"Which key: {_ANY_KEY} Without it, `key_alias` says which.")
+
+    @model_validator(mode="after")
+    def _which(self) -> "UpdateKey":
+        if not self.key and not self.key_alias:
+            raise ValueError("either 'key' or 'key_alias' must be provided")
+        return self
+
+
+class RegenerateKey(_Key):
+    """A new secret for a key, and changes of it."""
+
+    key: Name = Field(default=None, description=f"Which key, unless the path says it: {_ANY_KEY}")
+    new_key: Name = Field(default=None, description="A key of your own instead of a random one.")
+    grace_period: Any = Field(default=None, description="Kept; has no effect here: the old key is none at once.")
+
+
+class DeleteKeys(Body):
+    """Keys to be deleted: all of them or none."""
+
+    keys: _Keys | None = Field(default=None, description=f"Each of them: {_ANY_KEY}")
+    key_aliases: _Keys | None = Field(default=None, description="Their aliases.")
+
+    @model_validator(mode="after")
+    def _some(self) -> "DeleteKeys":
+        if not self.keys and not self.key_aliases:
+            raise ValueError("at least one of 'keys' or 'key_aliases' must be provided")
+        return self
+
+
+class BlockKey(Body):
+    """The key to be blocked, or unblocked."""
+
+    key: Need = Field(description=_ANY_KEY)
+
+
+class ResetSpend(Body):
+    """How much of the budget is to count as spent."""
+
+    reset_to: Any = Field(description="US dollars; no more than is spent, and no more than the budget.")
+
+
+BODIES: Final[dict[str, type[BaseModel]]] = {
+    "POST /key/generate": GenerateKey,
+    "POST /key/service-account/generate": ServiceAccountKey,
+    "POST /key/update": UpdateKey,
+    "POST /key/delete": DeleteKeys,
+    "POST /key/block": BlockKey,
+    "POST /key/unblock": BlockKey,
+    "POST /key/regenerate": RegenerateKey,
+    "POST /key/{key}/regenerate": RegenerateKey,
+    "POST /key/{key}/reset_spend": ResetSpend,
+}

@@ -1,0 +1,273 @@
+"""`/key`: virtual keys, with LiteLLM's routes and fields.
+
+A key is shown when it is generated and when it is generated anew, and never again. Whoever names a key in a request
+names it by itself, by its hash or by its `key_id`, and gets it back as it was named.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from functions.admin_pages import flag, page_of, records
+from functions.admin_rows import iso, key_row, status_of
+from functions.auth import presented_key
+from functions.authority import may_ask, may_change, may_have_secret, may_manage
+from functions.bodies import asked, judged
+from functions.body import json_object
+from functions.http import Call, route
+from functions.key_bodies import (
+    BODIES,
+    BlockKey,
+    DeleteKeys,
+    GenerateKey,
+    RegenerateKey,
+    ResetSpend,
+    ServiceAccountKey,
+    UpdateKey,
+)
+from shared.admin import keys
+from shared.admin.keys import Made, account_of
+from shared.admin.names import find, find_alias
+from shared.admin.teams import find as find_team
+from shared.app import App
+from shared.domain.account import spend
+from shared.domain.cost import dollars
+from shared.domain.errors import BadRequest, NotFound
+from shared.domain.keys import Key
+from shared.storage.queries import KEYS, KEYS_OF_ALIAS, KEYS_OF_TEAM, KEYS_OF_USER
+
+__all__ = ["BODIES", "ROUTES"]
+
+_LONGEST: Final = 256
+_LONGEST_KEY: Final = 300
+_MOST: Final = 200  # keys in one body
+_STATUSES: Final = ("active", "expired", "revoked", "deleted")
+_SORTS: Final = {
+    name: (lambda key, name=name: getattr(key, name))
+    for name in ("created_at", "updated_at", "key_alias", "key_name", "user_id", "team_id", "created_by")
+} | {"token": lambda key: key.id, "expires": lambda key: key.expires_at}
+
+
+def generate(call: Call) -> dict[str, Any]:
+    may_ask(call)
+    body = json_object(call.request)
+    may_manage(call, body.get("team_id"))
+    wanted = judged(body, GenerateKey)
+    may_have_secret(call, wanted.get("user_id"))
+    return _made(keys.generate(call.app, call.caller, wanted))
+
+
+def service_account(call: Call) -> dict[str, Any]:
+    """A key of a team, and of no user."""
+    may_ask(call)
+    body = json_object(call.request)
+    may_manage(call, body.get("team_id"))
+    wanted = judged(body, ServiceAccountKey)
+    if find_team(call.app, wanted["team_id"]) is None:
+        message = "team_id does not exist. Please specify a valid `team_id` in the request body."
+        raise BadRequest(message, param="team_id", code="team_not_found")
+    return _made(keys.generate(call.app, call.caller, wanted | {"user_id": None}))
+
+
+def info(call: Call) -> dict[str, Any]:
+    """The key that is named, or the one that asks. A foreign key answers like an unknown one."""
+    named = call.request.args.get("key")
+    key = find(call.app, named or presented_key(call.request))
+    if key is None or not _sees(call, key):
+        raise _unknown()
+    row = key_row(key, account_of(call.app, key.key_id)) | {"status": status_of(key, call.app.now())}
+    return {"key": named or row["token"], "info": {name: value for name, value in row.items() if name != "token"}}
+
+
+def listing(call: Call) -> dict[str, Any]:
+    """One page of keys, newest first: their hashes, or with `return_full_object` all that is known of them."""
+    args, now = call.request.args, call.app.now()
+    if not call.caller.viewer:
+        may_manage(call, args.get("team_id"))
+    status, expires, search = args.get("status"), args.get("expires"), args.get("search", "").lower()
+    if status is not None and status not in _STATUSES:
+        raise _not_among("status", _STATUSES)
+    if expires is not None and expires not in _STATUSES[:2]:
+        raise _not_among("expires", _STATUSES[:2])
+    part = flag(call, "substring_matching")
+
+    def fits(name: str, value: str | None) -> bool:
+        said = args.get(name)
+        if not said:
+            return True
+        return said.lower() in (value or "").lower() if part and name != "team_id" else said == value
+
+    def keep(key: Key) -> bool:
+        gone = key.expires_at is not None and key.expires_at <= now
+        return (
+            fits("user_id", key.user_id)
+            and fits("key_alias", key.key_alias)
+            and fits("team_id", key.team_id)
+            and args.get("key_hash") in {None, "", key.id}
+            and (not search or search == key.id or search in (key.key_alias or "").lower())
+            and (status is None or status == status_of(key, now))
+            and (expires is None or (expires == "expired") == gone)
+        )
+
+    page = page_of(call, _candidates(call, part=part), size="size", default=10, sorts=_SORTS, keep=keep)
+    full = flag(call, "return_full_object") or "user" in args.getlist("expand")
+    return {
+        "keys": [key_row(each, account_of(call.app, each.key_id)) if full else each.id for each in page.items],
+        "total_count": page.total,
+        "current_page": page.number,
+        "total_pages": page.pages,
+    }
+
+
+def update(call: Call) -> dict[str, Any]:
+    may_ask(call)
+    body = json_object(call.request)
+    named, alias = body.get("key"), body.get("key_alias")
+    key = _one(call, named) if named else _one(call, alias, find_alias)
+    may_manage(call, None if key is None else key.team_id)
+    wanted = judged(body, UpdateKey)
+    wanted.pop("key", None)
+    if key is None:
+        message = "Key not found." if named else f"Key not found. No key with key_alias='{alias}'."
+        raise NotFound(message, param="key" if named else "key_alias", code="key_not_found")
+    may_change(call, key, wanted)
+    key, account = keys.update(call.app, call.caller, key, wanted)
+    return {"key": named or key.id, **key_row(key, account)}
+
+
+def delete(call: Call) -> dict[str, Any]:
+    """All that are named, or none: NotFound where none of them exists, BadRequest where some do not."""
+    may_ask(call)
+    body = json_object(call.request)
+    look = find if body.get("keys") else find_alias
+    if not call.caller.admin:
+        for each in _some(body.get("keys") or body.get("key_aliases")):
+            key = _one(call, each, look)
+            may_manage(call, None if key is None else key.team_id)
+    wanted = judged(body, DeleteKeys)
+    named: list[str] = wanted.get("keys") or wanted["key_aliases"]
+    found = [key for each in named if (key := look(call.app, each)) is not None]
+    if not found:
+        raise NotFound("No keys found", param="keys", code="key_not_found")
+    if len(found) < len(named):
+        message = f"Not all keys passed in exist: {len(named)} were named, {len(found)} found. None was deleted."
+        raise BadRequest(message, param="keys", code="key_not_found")
+    keys.delete(call.app, call.caller, found)
+    return {"deleted_keys": named}
+
+
+def block(call: Call) -> dict[str, Any]:
+    return _blocked(call, blocked=True)
+
+
+def unblock(call: Call) -> dict[str, Any]:
+    return _blocked(call, blocked=False)
+
+
+def regenerate(call: Call) -> dict[str, Any]:
+    """Another key in place of the one that the path or the body names, with what else the body asks for."""
+    may_ask(call)
+    body = json_object(call.request)
+    named = body.get("key") or call.names.get("key")
+    key = _one(call, named)
+    may_manage(call, None if key is None else key.team_id)
+    wanted = judged(body, RegenerateKey)
+    wanted.pop("key", None)
+    if not named:
+        raise BadRequest("No key passed in.", param="key", code="missing_required_parameter")
+    if key is None:
+        raise _unknown()
+    may_have_secret(call, key.user_id)
+    may_change(call, key, wanted)
+    return _made(keys.regenerate(call.app, call.caller, key, wanted))
+
+
+def reset_spend(call: Call) -> dict[str, Any]:
+    """The budget begins anew, with so much of it spent."""
+    wanted = asked(call.request, ResetSpend)["reset_to"]
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+        raise BadRequest("reset_to must be a number.", param="reset_to", code="invalid_type")
+    key = _one(call, call.names["key"])
+    if key is None:
+        raise _unknown()
+    account, before = keys.reset_spend(call.app, call.caller, key, wanted)
+    return {
+        "key_hash": key.id,
+        "spend": dollars(spend(account)),
+        "previous_spend": dollars(before),
+        "max_budget": None if account.max_budget is None else dollars(account.max_budget),
+        "budget_reset_at": iso(account.budget_reset_at),
+    }
+
+
+ROUTES: Final = (
+    route("POST", "/key/generate", generate),
+    route("POST", "/key/service-account/generate", service_account),
+    route("GET", "/key/info", info),
+    route("GET", "/key/list", listing),
+    route("POST", "/key/update", update),
+    route("POST", "/key/delete", delete),
+    route("POST", "/key/block", block),
+    route("POST", "/key/unblock", unblock),
+    route("POST", "/key/regenerate", regenerate),
+    route("POST", "/key/{key}/regenerate", regenerate),
+    route("POST", "/key/{key}/reset_spend", reset_spend, admin=True),
+)
+
+
+def _made(made: Made) -> dict[str, Any]:
+    row = key_row(made.key, made.account)
+    return {**row, "key": made.secret, "token_id": row["token"], "updated_by": row["created_by"]}
+
+
+def _blocked(call: Call, *, blocked: bool) -> dict[str, Any]:
+    may_ask(call)
+    body = json_object(call.request)
+    key = _one(call, body.get("key"))
+    may_manage(call, None if key is None else key.team_id)
+    judged(body, BlockKey)
+    if key is None:
+        raise _unknown()
+    key, account = keys.block(call.app, call.caller, key, blocked=blocked)
+    return key_row(key, account)
+
+
+def _one(call: Call, named: object, look: Callable[[App, str], Key | None] = find) -> Key | None:
+    """The key that is meant by what nobody has judged yet."""
+    return look(call.app, named) if isinstance(named, str) and 0 < len(named) <= _LONGEST_KEY else None
+
+
+def _some(named: object) -> list[object]:
+    """What is named; one thing that no key can be where it is nothing."""
+    return named[:_MOST] if isinstance(named, list) and named else [None]
+
+
+def _sees(call: Call, key: Key) -> bool:
+    caller = call.caller
+    own = key.key_id == caller.key or (caller.user is not None and key.user_id == caller.user)
+    return caller.admin or caller.viewer or own
+
+
+def _unknown() -> NotFound:
+    return NotFound("Key not found.", param="key", code="key_not_found", type="not_found_error")
+
+
+def _candidates(call: Call, *, part: bool) -> Any:
+    """What the narrowest of the queries finds."""
+    args = call.request.args
+    if any(len(args.get(name, "")) > _LONGEST for name in ("key_hash", "key_alias", "team_id", "user_id")):
+        return iter(())  # no record has such a field, and stores refuse to look for it
+    if args.get("key_hash"):
+        found = find(call.app, args["key_hash"])
+        return iter(() if found is None else (found,))
+    if args.get("key_alias") and not part:
+        return records(call, KEYS_OF_ALIAS, args["key_alias"])
+    if args.get("team_id"):
+        return records(call, KEYS_OF_TEAM, args["team_id"])
+    if args.get("user_id") and not part:
+        return records(call, KEYS_OF_USER, args["user_id"])
+    return records(call, KEYS)
+
+
+def _not_among(name: str, words: tuple[str, ...]) -> BadRequest:
+    quoted = ", ".join(f"'{word}'" for word in words)
+    return BadRequest(f"Invalid {name} value. Supported: {quoted}.", param=name, code="invalid_value")

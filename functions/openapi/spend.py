@@ -1,0 +1,306 @@
+"""Spend: logs, reports, daily activity, and what a request would cost."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from functions.openapi.words import (
+    BOOLEAN,
+    FLAG,
+    INTEGER,
+    NUMBER,
+    TEXT,
+    Operation,
+    Schema,
+    Table,
+    enum,
+    integer,
+    json_body,
+    listed,
+    nullable,
+    query,
+    record,
+    ref,
+    text,
+)
+from shared.admin.reports_groups import GROUPS
+
+__all__ = ["SCHEMAS", "SPEND"]
+
+_EXACT: Final = text(pattern=r"^-?[0-9]+(\.[0-9]{1,9})?$", says="The same to the last digit.")
+_DAY: Final = text(
+    pattern=r"^(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+    r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?Z?)?$",
+    says="YYYY-MM-DD, UTC, with a time behind it if you like.",
+)
+_MONEY: Final = {"spend": NUMBER, "spend_exact": _EXACT}
+_TABLE: Final[Schema] = {"text/csv": {"schema": TEXT}}
+_CSV: Final = query("format", enum(["json", "csv"]), "csv: a table.")
+_DATES: Final = (query("start_date", _DAY, "The first day."), query("end_date", _DAY, "The last day, inclusive."))
+_NEEDED: Final = tuple({**each, "required": True} for each in _DATES)
+_WHOSE: Final = (
+    query("api_key", TEXT, "Of this key, by its hash."),
+    query("key_alias", TEXT, "Of the key of this name."),
+    query("user_id", TEXT, "Of this user."),
+    query("team_id", TEXT, "Of this team."),
+    query("model", TEXT, "Of this model, or model group."),
+    query("model_group", TEXT, "Of this model group."),
+    query("model_id", TEXT, "Of this deployment."),
+    query("tag", TEXT, "With this tag."),
+    query("request_id", TEXT, "Of this batch, or this job."),
+)
+_PAGE: Final = (
+    query("page", integer(1), "Which page, from 1."),
+    query("page_size", integer(1, 1_000), "As many on it at most."),
+)
+_TAGS: Final = query("tags", TEXT, "Of these tags alone, with commas between.")
+
+
+def _report(
+    id: str, says: str, gives: Schema, *asks: Schema, errors: tuple[int, ...] = (400,), csv: bool = False
+) -> Operation:
+    both = {**json_body(gives), **(_TABLE if csv else {})}
+    return Operation(id=id, tag="Spend", says=says, gives=both, asks=(*asks, *((_CSV,) if csv else ())), errors=errors)
+
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    "SpendDay": record(
+        {
+            "startTime": TEXT,
+            "spend": NUMBER,
+            "spend_exact": _EXACT,
+            "users": {"type": "object"},
+            "models": {"type": "object"},
+        },
+        optional=["spend_exact"],
+        additionalProperties=True,
+        description="What a day cost; a key for each API key has its part of it.",
+    ),
+    "SpendRow": record(
+        {
+            "request_id": TEXT,
+            "call_type": TEXT,
+            "api_key": TEXT,
+            **_MONEY,
+            "total_tokens": INTEGER,
+            "prompt_tokens": INTEGER,
+            "completion_tokens": INTEGER,
+            "startTime": TEXT,
+            "endTime": TEXT,
+            "request_duration_ms": INTEGER,
+            "model": TEXT,
+            "model_group": TEXT,
+            "model_id": TEXT,
+            "custom_llm_provider": TEXT,
+            "user": TEXT,
+            "team_id": nullable(TEXT),
+            "end_user": TEXT,
+            "request_tags": listed(TEXT),
+            "metadata": {"type": "object"},
+            "status": enum(["success", "failure"]),
+        },
+        description="What one batch, or one job, cost.",
+    ),
+    "Activity": record(
+        {
+            "results": listed(
+                record({"date": TEXT, "metrics": {"type": "object"}, "breakdown": {"type": "object"}}),
+            ),
+            "metadata": record(
+                {"total_spend": NUMBER, "page": INTEGER, "total_pages": INTEGER, "has_more": BOOLEAN},
+                additionalProperties=True,
+            ),
+        }
+    ),
+}
+SPEND: Final[Table] = {
+    ("GET", "/spend/logs"): _report(
+        "spendLogs",
+        "Spend by day; with summarize=false, or without dates, a row for each batch.",
+        {"type": "array", "items": {"anyOf": [ref("SpendDay"), ref("SpendRow")]}},
+        *_DATES,
+        query("summarize", FLAG, "Whether by day; true if nothing is said."),
+        *_WHOSE,
+        csv=True,
+    ),
+    ("GET", "/spend/logs/v2"): _report(
+        "spendRows",
+        "The rows, page by page.",
+        record(
+            {
+                "data": listed(ref("SpendRow")),
+                "total": INTEGER,
+                "page": INTEGER,
+                "page_size": INTEGER,
+                "total_pages": INTEGER,
+                "total_is_capped": BOOLEAN,
+            }
+        ),
+        *_NEEDED,
+        *_PAGE,
+        query(
+            "sort_by",
+            enum(["startTime", "endTime", "spend", "total_tokens", "request_duration_ms", "model"]),
+            "startTime if nothing is said.",
+        ),
+        query("sort_order", enum(["asc", "desc"]), "desc if nothing is said."),
+        query("status_filter", TEXT, "success or failure."),
+        query("min_spend", {"type": "number", "minimum": 0, "maximum": 1_000_000}, "US dollars."),
+        query("max_spend", {"type": "number", "minimum": 0, "maximum": 1_000_000}, "US dollars."),
+        *_WHOSE,
+        csv=True,
+    ),
+    ("GET", "/spend/tags"): _report(
+        "spendTags",
+        "Spend by tag.",
+        listed(
+            record(
+                {
+                    "individual_request_tag": TEXT,
+                    "log_count": INTEGER,
+                    "total_spend": NUMBER,
+                    "total_spend_exact": _EXACT,
+                }
+            )
+        ),
+        *_DATES,
+    ),
+    ("POST", "/spend/calculate"): Operation(
+        id="calculateSpend",
+        tag="Spend",
+        says="What a request would cost in a batch, or what one has cost by its answer.",
+        takes=json_body(
+            {
+                "anyOf": [
+                    record({"model": text(least=1, most=512), "messages": listed({})}),
+                    record(
+                        {
+                            "completion_response": record(
+                                {
+                                    "model": text(least=1, most=512),
+                                    "usage": record(
+                                        {
+                                            "prompt_tokens": integer(0, 2**53 - 1),
+                                            "completion_tokens": integer(0, 2**53 - 1),
+                                        }
+                                    ),
+                                }
+                            ),
+                            "model": {"type": "null"},
+                        },
+                        optional=["model"],
+                    ),
+                ]
+            },
+            {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Say hello"}]},
+        ),
+        gives=json_body(
+            record(
+                {
+                    "cost": nullable(NUMBER),
+                    "cost_exact": nullable(_EXACT),
+                    "message": TEXT,
+                    "prompt_tokens": INTEGER,
+                    "completion_tokens": INTEGER,
+                    "estimated": BOOLEAN,
+                },
+                optional=["message"],
+            )
+        ),
+        errors=(400, 413),
+    ),
+    ("GET", "/global/spend"): _report(
+        "globalSpend",
+        "All spend of the last thirty days.",
+        record({**_MONEY, "max_budget": NUMBER}),
+    ),
+    ("GET", "/global/spend/report"): _report(
+        "globalSpendReport",
+        "Spend by team, customer, key, model or tag.",
+        listed({"type": "object"}),
+        *_NEEDED,
+        query("group_by", enum(GROUPS), "team if nothing is said."),
+        query("customer_id", TEXT, "There are no customers here: with it, the report is empty."),
+        query("internal_user_id", TEXT, "Of this user."),
+        *(each for each in _WHOSE if each["name"] != "user_id"),
+        csv=True,
+    ),
+    ("GET", "/global/spend/logs"): _report(
+        "globalSpendByDay",
+        "Spend of the last thirty days, by day.",
+        listed(record({"date": TEXT, **_MONEY})),
+        _WHOSE[0],
+    ),
+    ("GET", "/global/spend/keys"): _report(
+        "globalSpendByKey",
+        "The keys that have spent most of it.",
+        listed(
+            record(
+                {
+                    "api_key": TEXT,
+                    "key_alias": nullable(TEXT),
+                    "key_name": nullable(TEXT),
+                    "total_spend": NUMBER,
+                    "total_spend_exact": _EXACT,
+                }
+            )
+        ),
+        query("limit", integer(1, 10_000), "As many at most."),
+    ),
+    ("GET", "/global/spend/models"): _report(
+        "globalSpendByModel",
+        "The models that it was spent on.",
+        listed(record({"model": TEXT, "total_spend": NUMBER, "total_spend_exact": _EXACT})),
+        query("limit", integer(1, 10_000), "As many at most; 10 if nothing is said."),
+    ),
+    ("GET", "/global/spend/teams"): _report(
+        "globalSpendByTeam",
+        "What each team has spent of it, by day.",
+        record(
+            {
+                "daily_spend": listed({"type": "object"}),
+                "teams": listed(TEXT),
+                "total_spend_per_team": listed(
+                    record({"team_id": TEXT, "total_spend": NUMBER, "total_spend_exact": _EXACT})
+                ),
+            }
+        ),
+    ),
+    ("GET", "/global/spend/tags"): _report(
+        "globalSpendByTag",
+        "The tags that have cost most.",
+        record({"spend_per_tag": listed(record({"name": TEXT, **_MONEY, "log_count": INTEGER}))}),
+        *_NEEDED,
+        _TAGS,
+    ),
+    ("GET", "/user/daily/activity"): _report(
+        "userActivity",
+        "Spend and tokens by day, of all users or of one.",
+        ref("Activity"),
+        *_NEEDED,
+        *_PAGE,
+        *_WHOSE,
+        csv=True,
+    ),
+    ("GET", "/team/daily/activity"): _report(
+        "teamActivity",
+        "The same of teams.",
+        ref("Activity"),
+        *_NEEDED,
+        *_PAGE,
+        query("team_ids", TEXT, "Of these teams, with commas between."),
+        query("exclude_team_ids", TEXT, "But not of these."),
+        *(each for each in _WHOSE if each["name"] != "team_id"),
+        errors=(400, 404),
+        csv=True,
+    ),
+    ("GET", "/tag/daily/activity"): _report(
+        "tagActivity",
+        "The same of tags.",
+        ref("Activity"),
+        *_NEEDED,
+        *_PAGE,
+        _TAGS,
+        *_WHOSE,
+        csv=True,
+    ),
+}

@@ -1,0 +1,245 @@
+"""Spend, as LiteLLM's admin scripts ask for it: logs, reports, daily activity, and what a request would cost.
+
+Everything is read from the ledger and its sums by day, UTC; a cost belongs to the day on which it was charged. Amounts
+are USD numbers, and beside them as exact decimal strings (`spend_exact`). `format=csv` gives tables.
+"""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any, Final
+
+from flask import Response
+
+from functions import activity
+from functions.answers import json_answer
+from functions.body import json_object
+from functions.checks import one_of, string
+from functions.http import Call, Route, route
+from functions.spend_answers import array_answer, csv_answer, dumped
+from functions.spend_asked import (
+    as_csv_wanted,
+    flag,
+    most,
+    page_of,
+    row_filter,
+    row_order,
+    span_if_any,
+    span_of,
+    wanted_of,
+)
+from shared.admin.reports_csv import ROW, flat_days, flat_groups, flat_row
+from shared.admin.reports_daily import summaries
+from shared.admin.reports_groups import (
+    GROUPS,
+    by_day,
+    by_key,
+    by_model,
+    by_tag,
+    keys_ranked,
+    models_ranked,
+    teams_by_day,
+    total,
+)
+from shared.admin.reports_names import Names
+from shared.admin.reports_price import priced, tokens_of_messages, tokens_of_usage
+from shared.admin.reports_read import days, entries, tag_days
+from shared.admin.reports_rows import MOST, Row, row_rendered, rows
+from shared.admin.reports_scope import Scope, scope_of
+from shared.admin.reports_sums import exact
+from shared.admin.reports_time import Span, day_number, days_after, last_days
+from shared.domain.cost import dollars
+from shared.domain.errors import BadRequest
+from shared.domain.ledger import Day
+
+__all__ = ["ROUTES"]
+
+_MONTH: Final = 30  # days before today, in reports that take no dates
+_COSTS: Final = ("total_cost", "total_input_tokens", "total_output_tokens")
+_LAST: Final = ("total_spend", "model", "api_key", "spend", "total_tokens")
+_COLUMNS: Final = {
+    "team": ("group_by_day", "team_name", *_LAST),
+    "customer": ("group_by_day", "customer", *_LAST),
+    "api_key": ("api_key", "model", *_COSTS),
+    "model": ("model", *_COSTS),
+    "tag": ("tag", "log_count", *_COSTS),
+}
+
+
+def logs(call: Call) -> Response:
+    """Spend by day; with `summarize=false`, or without dates, a row for each batch, the newest 10,000 of them."""
+    span, names, scope = span_if_any(call), Names(call.app), _scope(call)
+    if not flag(call, "summarize", default=True) or span is None:
+        found = rows(entries(call.app, scope, span), None if as_csv_wanted(call) else MOST)
+        return _rows_answer(call, found, names)
+    records = days(call.app, scope, span)
+    if as_csv_wanted(call):
+        return csv_answer(*flat_days(records, names))
+    newest_first: list[bytes] = []
+    last = 0
+    for each in summaries(records, names):
+        last = last or day_number(each["startTime"])
+        newest_first += dumped([each])
+    until = min(span.days[1], last_days(call.app.now(), 0).days[1])
+    empty = ({"startTime": day, "spend": 0.0, "users": {}, "models": {}} for day in days_after(last, until))
+    return array_answer(chain(reversed(newest_first), dumped(empty)))
+
+
+def logs_page(call: Call) -> Response:
+    """One page of rows, with LiteLLM's filters as far as a batch has something to compare them with."""
+    span, names, keep = span_of(call), Names(call.app), row_filter(call)
+    (page, size), (key, down) = page_of(call, 50), row_order(call)
+    found = (row for row in rows(entries(call.app, _scope(call), span)) if keep(row))
+    if as_csv_wanted(call):
+        return _rows_answer(call, found, names)
+    newest = list(islice(found, MOST + 1))
+    count = min(len(newest), MOST)
+    shown = sorted(newest[:count], key=key, reverse=down)[(page - 1) * size : page * size]
+    return json_answer(
+        {
+            "data": [row_rendered(row, names) for row in shown],
+            "total": count,
+            "page": page,
+            "page_size": size,
+            "total_pages": -(-count // size),
+            "total_is_capped": len(newest) > MOST,
+        }
+    )
+
+
+def report(call: Call) -> Response:
+    """Spend by team (the default), customer, key, model or tag."""
+    args, span, names = call.request.args, span_of(call), Names(call.app)
+    group = one_of(args.get("group_by", "team"), GROUPS, "group_by")
+    if group in {"team", "customer"} and {"api_key", "internal_user_id"} & args.keys():
+        group = "api_key"  # as at LiteLLM
+    scope = _scope(call, user="internal_user_id")
+    found: Iterator[Day] = iter(()) if args.get("customer_id") else days(call.app, scope, span)
+    match group:
+        case "tag":
+            parts = by_tag(tag_days(call.app, scope, span))
+        case "model":
+            parts = by_model(found)
+        case "api_key":
+            parts = by_key(found, names)
+        case _ if as_csv_wanted(call):
+            return csv_answer(_COLUMNS[group], flat_groups(by_day(found, names, group=group)))
+        case _:
+            return array_answer(reversed(list(dumped(by_day(found, names, group=group)))))
+    return csv_answer(_COLUMNS[group], flat_groups(parts)) if as_csv_wanted(call) else array_answer(dumped(parts))
+
+
+def tags(call: Call) -> Response:
+    """Spend by tag; of all time, unless there are dates."""
+    span, scope = span_if_any(call), _scope(call)
+    return array_answer(
+        dumped(
+            {
+                "individual_request_tag": each["tag"],
+                "log_count": each["log_count"],
+                "total_spend": each["total_cost"],
+                "total_spend_exact": each["total_cost_exact"],
+            }
+            for each in by_tag(tag_days(call.app, scope, span))
+        )
+    )
+
+
+def tags_ranked(call: Call) -> dict[str, Any]:
+    """The tags that have cost most."""
+    asked, span = call.request.args.get("tags"), span_of(call)
+    chosen = None if not asked or "all-tags" in asked.split(",") else frozenset(asked.split(","))
+    scope = scope_of(call.app, call.caller, wanted_of(call, tags=chosen))
+    return {
+        "spend_per_tag": [
+            {
+                "name": each["tag"],
+                "spend": each["total_cost"],
+                "spend_exact": each["total_cost_exact"],
+                "log_count": each["log_count"],
+            }
+            for each in by_tag(tag_days(call.app, scope, span))
+        ]
+    }
+
+
+def month(call: Call) -> dict[str, Any]:
+    """All spend of the last thirty days."""
+    spent = total(_month(call))
+    return {"spend": dollars(spent), "spend_exact": exact(spent), "max_budget": 0.0}
+
+
+def days_of_month(call: Call) -> Response:
+    """The same by day, oldest first; with `api_key` that of one key."""
+    found = summaries(_month(call), Names(call.app))
+    shown = [{"date": day["startTime"], "spend": day["spend"], "spend_exact": day["spend_exact"]} for day in found]
+    return array_answer(dumped(reversed(shown)))
+
+
+def keys_of_month(call: Call) -> Response:
+    """The keys that have spent most of it."""
+    return array_answer(dumped(keys_ranked(_month(call), Names(call.app), most(call, MOST))))
+
+
+def models_of_month(call: Call) -> Response:
+    """The models that it was spent on."""
+    return array_answer(dumped(models_ranked(_month(call), most(call, 10))))
+
+
+def teams_of_month(call: Call) -> dict[str, Any]:
+    """What each team has spent of it, by day."""
+    return teams_by_day(_month(call), Names(call.app))
+
+
+def calculate(call: Call) -> dict[str, Any]:
+    """The batch price of a request, by its model and messages, or of an answer; null where it is not known."""
+    body = json_object(call.request)
+    answer = body.get("completion_response")
+    if body.get("model") is not None:
+        model = string(body["model"], "model", longest=512)
+        if not isinstance(body.get("messages"), list):
+            raise BadRequest("Send the messages whose cost is asked for, as an array.", param="messages")
+        return priced(call.app, model, call.group(model), tokens_of_messages(body["messages"]), about=True)
+    if not isinstance(answer, dict):
+        raise BadRequest("Send either 'model' and 'messages', or 'completion_response'.", param="model")
+    model = string(answer.get("model"), "completion_response.model", longest=512)
+    usage = answer.get("usage")
+    tokens = tokens_of_usage(usage) if isinstance(usage, dict) else None
+    if tokens is None:
+        raise BadRequest(
+            "Send the answer with its usage: prompt_tokens and completion_tokens, and details that fit into them.",
+            param="completion_response.usage",
+        )
+    return priced(call.app, model, call.group(model), tokens, about=False)
+
+
+def _scope(call: Call, **named: Any) -> Scope:
+    return scope_of(call.app, call.caller, wanted_of(call, **named))
+
+
+def _month(call: Call) -> Iterator[Day]:
+    span: Span = last_days(call.app.now(), _MONTH)
+    return days(call.app, _scope(call), span)
+
+
+def _rows_answer(call: Call, found: Iterator[Row], names: Names) -> Response:
+    if as_csv_wanted(call):
+        return csv_answer(ROW, (flat_row(row, names) for row in found))
+    return array_answer(dumped(row_rendered(row, names) for row in found))
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    route("GET", "/spend/logs", logs),
+    route("GET", "/spend/logs/v2", logs_page),
+    route("GET", "/spend/tags", tags),
+    route("POST", "/spend/calculate", calculate),
+    route("GET", "/global/spend", month, admin=True),
+    route("GET", "/global/spend/report", report, admin=True),
+    route("GET", "/global/spend/logs", days_of_month, admin=True),
+    route("GET", "/global/spend/keys", keys_of_month, admin=True),
+    route("GET", "/global/spend/models", models_of_month, admin=True),
+    route("GET", "/global/spend/teams", teams_of_month, admin=True),
+    route("GET", "/global/spend/tags", tags_ranked, admin=True),
+    route("GET", "/user/daily/activity", activity.users),
+    route("GET", "/team/daily/activity", activity.teams),
+    route("GET", "/tag/daily/activity", activity.tags),
+)

@@ -1,0 +1,169 @@
+"""What is asked of spend: the parameters of LiteLLM's routes, judged one by one."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from functions.checks import integer, number, one_of
+from functions.http import Call
+from shared.admin.reports_names import NOBODY, key_of, key_of_alias
+from shared.admin.reports_rows import Row, batch_of
+from shared.admin.reports_scope import Wanted
+from shared.admin.reports_time import Span, span
+from shared.domain.cost import nano
+from shared.domain.errors import BadRequest
+
+__all__ = ["as_csv_wanted", "flag", "most", "page_of", "row_filter", "row_order", "span_if_any", "span_of", "wanted_of"]
+
+_MOST_PER_PAGE: Final = 1_000
+_MOST_RANKED: Final = 10_000
+_FLAGS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+_BATCH: Final = "batch"  # LiteLLM's `span_type` of all that there is here
+_UNANSWERED: Final = (
+    "session_id",
+    "error_code",
+    "error_message",
+    "cache_hit_filter",
+    "used_client_oauth_token",
+    "search",
+)
+_SORTS: Final[Mapping[str, Callable[[Row], Any]]] = {
+    "startTime": lambda row: row.started,
+    "endTime": lambda row: row.ended,
+    "spend": lambda row: row.facts.nano,
+    "total_tokens": lambda row: row.total_tokens,
+    "request_duration_ms": lambda row: row.duration,
+    "model": lambda row: row.model,
+}
+
+
+def span_of(call: Call) -> Span:
+    """The days asked for; BadRequest where there are none."""
+    found = span(*_dates(call))
+    if found is None:
+        raise BadRequest(
+            "Please provide start_date and end_date, both as YYYY-MM-DD.",
+            param="start_date",
+            code="missing_required_parameter",
+        )
+    return found
+
+
+def span_if_any(call: Call) -> Span | None:
+    return span(*_dates(call))
+
+
+def wanted_of(
+    call: Call,
+    *,
+    user: str = "user_id",
+    teams: Collection[str] | None = None,
+    but_teams: Collection[str] = (),
+    tags: Collection[str] | None = None,
+) -> Wanted:
+    """The filters that all routes share. `user`: which parameter names the user."""
+    args = call.request.args
+    tag, team, request = args.get("tag"), args.get("team_id"), args.get("request_id")
+    return Wanted(
+        key=_key(call),
+        user=args.get(user),
+        teams=(team,) if teams is None and team is not None else teams,
+        but_teams=but_teams,
+        model=args.get("model"),
+        group=args.get("model_group"),
+        deployment=args.get("model_id"),
+        tags=(tag,) if tags is None and tag is not None else tags,
+        batch=None if request is None else batch_of(request),
+    )
+
+
+def as_csv_wanted(call: Call) -> bool:
+    """Whether the answer is to be a table: `format=csv`, or else an `Accept` that prefers it."""
+    said = call.request.args.get("format")
+    if said is not None:
+        return one_of(said, ("json", "csv"), "format") == "csv"
+    return call.request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv"
+
+
+def flag(call: Call, name: str, *, default: bool) -> bool:
+    said = call.request.args.get(name)
+    if said is None:
+        return default
+    found = _FLAGS.get(said.lower())
+    if found is None:
+        raise BadRequest(f"Invalid '{name}': expected true or false.", param=name, code="invalid_value")
+    return found
+
+
+def page_of(call: Call, size: int) -> tuple[int, int]:
+    """`page`, from 1, and `page_size`."""
+    return _integer(call, "page", 1, None), _integer(call, "page_size", size, _MOST_PER_PAGE)
+
+
+def most(call: Call, default: int) -> int:
+    """`limit`."""
+    return _integer(call, "limit", default, _MOST_RANKED)
+
+
+def row_order(call: Call) -> tuple[Callable[[Row], Any], bool]:
+    """By what rows are sorted, and whether the largest comes first."""
+    args = call.request.args
+    by = one_of(args.get("sort_by", "startTime"), tuple(_SORTS), "sort_by")
+    order = one_of(args.get("sort_order", "desc").lower(), ("asc", "desc"), "sort_order")
+    return _SORTS[by], order == "desc"
+
+
+def row_filter(call: Call) -> Callable[[Row], bool]:
+    """Whether a row is wanted: what only the sum of a batch can tell."""
+    args = call.request.args
+    for name in _UNANSWERED:
+        if name in args:
+            raise BadRequest(f"Batches cannot be searched by '{name}'. Leave it out.", param=name, code="invalid_value")
+    least, largest, status = _amount(call, "min_spend"), _amount(call, "max_spend"), args.get("status_filter")
+    none = bool(args.get("end_user")) or args.get("span_type", _BATCH) != _BATCH
+
+    def keep(row: Row) -> bool:
+        spent = row.facts.nano
+        return (
+            not none
+            and (least is None or spent >= least)
+            and (largest is None or spent <= largest)
+            and (status is None or row.status == status)
+        )
+
+    return keep
+
+
+def _dates(call: Call) -> tuple[str | None, str | None]:
+    return call.request.args.get("start_date"), call.request.args.get("end_date")
+
+
+def _key(call: Call) -> str | None:
+    """The key that is named; where two ways to name one disagree, none."""
+    key, alias = call.request.args.get("api_key"), call.request.args.get("key_alias")
+    found = {
+        *(() if key is None else (key_of(call.app, key),)),
+        *(() if alias is None else (key_of_alias(call.app, alias),)),
+    }
+    return None if not found else found.pop() if len(found) == 1 else NOBODY
+
+
+def _integer(call: Call, name: str, default: int, largest: int | None) -> int:
+    text = call.request.args.get(name)
+    return default if text is None else integer(number(text, name), name, least=1, most=largest)
+
+
+def _amount(call: Call, name: str) -> int | None:
+    text = call.request.args.get(name)
+    try:
+        return None if text is None else nano(text)
+    except ValueError as error:
+        raise BadRequest(f"Invalid '{name}': {error}.", param=name, code="invalid_value") from error

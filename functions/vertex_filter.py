@@ -1,0 +1,157 @@
+"""`filter` of a list of jobs: `state`, `display_name`, `create_time` and `labels`, with AND, OR, NOT and brackets.
+
+As job_service.proto documents it: `display_name` takes `=`, `!=` and `:` with `*`; `state` `=` and `!=`; `create_time`
+all comparisons with a time of RFC 3339; labels `labels.key=value` and `labels.key:*`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from functions.vertex_body import invalid
+from shared.domain.errors import BadRequest
+
+__all__ = ["parsed_filter"]
+
+Test = Callable[[Mapping[str, Any]], bool]
+
+_WORD: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|(!=|<=|>=|[=<>:()])|([^\s=<>!:()"]+))')
+_LONGEST: Final = 2_000  # characters
+_DEEPEST: Final = 20
+_EQUAL: Final = frozenset({"=", "!="})
+_ORDERED: Final[Mapping[str, Callable[[datetime, datetime], bool]]] = {
+    "=": lambda one, other: one == other,
+    "!=": lambda one, other: one != other,
+    "<": lambda one, other: one < other,
+    "<=": lambda one, other: one <= other,
+    ">": lambda one, other: one > other,
+    ">=": lambda one, other: one >= other,
+}
+
+
+def parsed_filter(text: str) -> Test:
+    """What a job must be like to be listed; BadRequest where nobody can say."""
+    if len(text) > _LONGEST:
+        raise invalid(f"Invalid filter: it has more than {_LONGEST:,} characters.")
+    return _Parser(text).everything() if text.strip() else lambda _: True
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._words: list[tuple[str, bool]] = []  # and whether it was quoted
+        self._depth, at = 0, 0
+        while text[at:].strip():
+            word = _WORD.match(text, at)
+            if word is None:
+                raise _wrong(f"nobody understands {text[at : at + 40].strip()!r}")
+            quoted = word[1] is not None
+            self._words.append((re.sub(r"\\(.)", r"\1", word[1]) if quoted else word[2] or word[3], quoted))
+            at = word.end()
+        self._words.reverse()
+
+    def everything(self) -> Test:
+        test = self._any()
+        if self._words:
+            raise _wrong(f"{self._words[-1][0][:40]!r} stands where it should end")
+        return test
+
+    def _any(self) -> Test:
+        tests = [self._all()]
+        while self._next("OR"):
+            tests.append(self._all())
+        return lambda job: any(test(job) for test in tests)
+
+    def _all(self) -> Test:
+        tests = [self._one()]
+        while self._next("AND") or (self._words and self._words[-1] not in {("OR", False), (")", False)}):
+            tests.append(self._one())
+        return lambda job: all(test(job) for test in tests)
+
+    def _one(self) -> Test:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _wrong("it is nested too deeply")
+        try:
+            if self._next("NOT"):
+                negated = self._one()
+                return lambda job: not negated(job)
+            if self._next("("):
+                inner = self._any()
+                if not self._next(")"):
+                    raise _wrong("a bracket is not closed")
+                return inner
+            field, operator, value = self._take(), self._take(), self._take()
+            return _comparison(field, operator, value)
+        finally:
+            self._depth -= 1
+
+    def _next(self, word: str) -> bool:
+        if self._words and self._words[-1] == (word, False):
+            self._words.pop()
+            return True
+        return False
+
+    def _take(self) -> str:
+        if not self._words:
+            raise _wrong("it ends too early")
+        return self._words.pop()[0]
+
+
+def _comparison(field: str, operator: str, value: str) -> Test:
+    if field.startswith("labels."):
+        return _of_label(field.removeprefix("labels."), operator, value)
+    match field:
+        case "display_name" | "displayName":
+            return _of_text("displayName", operator, value, wild=True)
+        case "state":
+            return _of_text("state", operator, value, wild=False)
+        case "create_time" | "createTime":
+            return _of_time(operator, value)
+        case _:
+            raise _wrong(f"{field[:40]!r} is none of display_name, state, create_time and labels.KEY")
+
+
+def _of_label(name: str, operator: str, value: str) -> Test:
+    def read(job: Mapping[str, Any]) -> str | None:
+        found: str | None = (job.get("labels") or {}).get(name)
+        return found
+
+    if operator == ":" and value == "*":
+        return lambda job: read(job) is not None
+    if operator not in _EQUAL:
+        raise _wrong(f"labels take =, != and :*, not {operator[:10]!r}")
+    return lambda job: (read(job) == value) == (operator == "=")
+
+
+def _of_text(name: str, operator: str, value: str, *, wild: bool) -> Test:
+    if operator == ":" and wild:
+        pattern = re.compile(".*".join(map(re.escape, value.split("*"))), re.DOTALL)
+        return lambda job: pattern.search(str(job.get(name, ""))) is not None
+    if operator not in _EQUAL:
+        raise _wrong(f"{name} does not take {operator[:10]!r}")
+    return lambda job: (job.get(name) == value) == (operator == "=")
+
+
+def _of_time(operator: str, value: str) -> Test:
+    compare, moment = _ORDERED.get(operator), _time(value)
+    if compare is None or moment is None:
+        raise _wrong("create_time takes =, !=, <, <=, > and >= with a time such as 2026-11-20T00:00:00Z")
+
+    def test(job: Mapping[str, Any]) -> bool:
+        made = _time(str(job.get("createTime", "")))
+        return made is not None and compare(made, moment)
+
+    return test
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _wrong(why: str) -> BadRequest:
+    return invalid(f"Invalid filter: {why}.")

@@ -1,0 +1,281 @@
+"""Virtual keys: made, changed, made anew, blocked and deleted, each in one transaction with its account and its alias.
+
+Key      by the hash of the key itself       a regenerated key is another one of the same `key_id`
+Account  by `key_id`                         stays for ever: the ledger has to agree
+Alias    by the alias                        so that two cannot have one
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from shared.admin.asked import (
+    Asked,
+    audit,
+    budgeted,
+    caps_of,
+    expiry,
+    kept,
+    labels,
+    opened,
+    spent_only,
+    text_of,
+    visible,
+)
+from shared.admin.keyring import KeyRing
+from shared.admin.names import new_secret
+from shared.admin.people import alias_id, allowance, blank_user, taken, team_for_key
+from shared.app import App
+from shared.domain.access import Caller
+from shared.domain.account import Account, at, spend
+from shared.domain.cost import dollars
+from shared.domain.errors import BadRequest, NotFound
+from shared.domain.ids import new_key_id
+from shared.domain.keys import Alias, Key, User
+from shared.domain.secret_key import hashed, shown
+from shared.storage.ports import Exists, Transaction
+
+__all__ = ["Made", "account_of", "block", "delete", "generate", "place", "regenerate", "reset_spend", "update"]
+
+_TRIES: Final = 3
+_MOST_AT_ONCE: Final = 200  # keys in one transaction
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key with its account, and the key itself: the only time that anybody sees it."""
+
+    key: Key
+    account: Account
+    secret: str = field(repr=False)
+
+
+def generate(app: App, by: Caller, asked: Asked) -> Made:
+    """A new key. BadRequest where its alias or the key itself is taken, or its team does not exist."""
+    secret, key_id = new_secret(app, asked.get("key")), new_key_id()
+
+    def body(tx: Transaction) -> Made:
+        return place(tx, app, by, asked, key_id=key_id, secret=secret)()
+
+    made = _transact(app, body)
+    audit(by, "key/generate", made.key.key_id, asked)
+    return made
+
+
+def place(
+    tx: Transaction,
+    app: App,
+    by: Caller,
+    asked: Asked,
+    *,
+    key_id: str,
+    secret: str | None = None,
+    user_is_new: bool = False,
+) -> Callable[[], Made]:
+    """Read all that a new key needs; what is returned writes it. `user_is_new`: the same transaction makes its user."""
+    secret = secret or new_secret(app, asked.get("key"))
+    now, id = app.now(), hashed(app.key_pepper, secret)
+    if tx.get(Key, id) is not None:
+        raise BadRequest("Invalid 'key': it is taken.", param="key", code="key_taken")
+    fields = kept("{}", asked)
+    key = Key(
+        id=id,
+        key_id=key_id,
+        key_name=shown(secret),
+        key_alias=text_of(asked.get("key_alias")),
+        user_id=text_of(asked.get("user_id")),
+        team_id=text_of(asked.get("team_id")),
+        models=tuple(asked.get("models") or ()),
+        rpm_limit=asked.get("rpm_limit"),
+        key_type=asked.get("key_type") or "default",
+        allowed_routes=tuple(asked.get("allowed_routes") or ()),
+        tags=labels(fields),
+        visibility=visible(fields),
+        blocked=bool(asked.get("blocked")),
+        expires_at=expiry(asked, None, now),
+        fields=fields,
+        created_at=now,
+        created_by=by.user or by.key,
+        updated_at=now,
+    )
+    write_others = _others(tx, app, key, None, user_is_new=user_is_new)
+    account = budgeted(opened(tx, key_id, f"Key={key.key_alias or key.key_name}"), asked, now)
+    account = replace(account, caps=caps_of(fields))
+
+    def write() -> Made:
+        tx.add(key)
+        tx.put(account)
+        write_others()
+        return Made(key, account, secret)
+
+    return write
+
+
+def update(app: App, by: Caller, key: Key, asked: Asked) -> tuple[Key, Account]:
+    """The key with what is asked for. NotFound where it was deleted or made anew meanwhile."""
+
+    def body(tx: Transaction) -> tuple[Key, Account]:
+        before, account = _live(tx, key)
+        after, account = _changed(app, before, account, asked)
+        write_others = _others(tx, app, after, before)
+        tx.put(after)
+        tx.put(account)
+        write_others()
+        return after, account
+
+    changed = _transact(app, body)
+    _forget(app, changed[0])
+    audit(by, "key/update", changed[0].key_id, asked)
+    return changed
+
+
+def regenerate(app: App, by: Caller, key: Key, asked: Asked) -> Made:
+    """Another secret for the same key, and what else is asked for. The old one is none from now on.
+
+    Of two at once one is first; for the other the key that it names does not exist any more.
+    """
+    secret = new_secret(app, asked.get("new_key"))
+    id = hashed(app.key_pepper, secret)
+
+    def body(tx: Transaction) -> Made:
+        before, account = _live(tx, key)
+        if tx.get(Key, id) is not None:
+            raise BadRequest("Invalid 'new_key': it is taken.", param="new_key", code="key_taken")
+        after, account = _changed(app, replace(before, id=id, key_name=shown(secret)), account, asked)
+        write_others = _others(tx, app, after, before)
+        tx.delete(Key, before.id)
+        tx.add(after)
+        tx.put(account)
+        write_others()
+        return Made(after, account, secret)
+
+    made = _transact(app, body)
+    _forget(app, key)
+    audit(by, "key/regenerate", made.key.key_id, asked)
+    return made
+
+
+def block(app: App, by: Caller, key: Key, *, blocked: bool) -> tuple[Key, Account]:
+    """The key, which may not be used any more, or may be again."""
+
+    def body(tx: Transaction) -> tuple[Key, Account]:
+        before, account = _live(tx, key)
+        after = replace(before, blocked=blocked, updated_at=app.now())
+        tx.put(after)
+        return after, account
+
+    changed = app.documents.transact(body)
+    _forget(app, key)
+    audit(by, "key/block" if blocked else "key/unblock", key.key_id, {"blocked": blocked})
+    return changed
+
+
+def reset_spend(app: App, by: Caller, key: Key, usd: object) -> tuple[Account, int]:
+    """The account, whose budget begins anew with so much of it spent, and what was spent of it before."""
+
+    def body(tx: Transaction) -> tuple[Account, int]:
+        _, account = _live(tx, key)
+        after = spent_only(at(account, app.now()), usd, "reset_to")
+        if account.max_budget is not None and spend(after) > account.max_budget:
+            message = f"reset_to ({dollars(spend(after))}) must be <= budget ({dollars(account.max_budget)})"
+            raise BadRequest(message, param="reset_to", code="invalid_value")
+        tx.put(after)
+        return after, spend(at(account, app.now()))
+
+    changed = app.documents.transact(body)
+    audit(by, "key/reset_spend", key.key_id, {"reset_to": usd})
+    return changed
+
+
+def delete(app: App, by: Caller, keys: Sequence[Key]) -> int:
+    """Delete keys with their aliases, a number of them at a time; how many there still were. Accounts stay."""
+    done = 0
+    for first in range(0, len(keys), _MOST_AT_ONCE):
+        some = keys[first : first + _MOST_AT_ONCE]
+
+        def body(tx: Transaction, some: Sequence[Key] = some) -> list[Key]:
+            found = [live for each in some if (live := tx.get(Key, each.id)) is not None]
+            for each in found:
+                tx.delete(Key, each.id)
+                if each.key_alias is not None:
+                    tx.delete(Alias, alias_id(each.key_alias))
+            return found
+
+        for each in app.documents.transact(body):
+            _forget(app, each)
+            audit(by, "key/delete", each.key_id, {})
+            done += 1
+    return done
+
+
+def account_of(app: App, id: str) -> Account:
+    """The account as it is now; an empty one where there is none."""
+    return at(app.documents.get(Account, id) or Account(id=id), app.now())
+
+
+def _live(tx: Transaction, key: Key) -> tuple[Key, Account]:
+    found = tx.get(Key, key.id)
+    if found is None:
+        raise NotFound("Key not found.", param="key", code="key_not_found")
+    return found, tx.get(Account, found.key_id) or Account(id=found.key_id)
+
+
+def _changed(app: App, key: Key, account: Account, asked: Asked) -> tuple[Key, Account]:
+    now, fields = app.now(), kept(key.fields, asked)
+    said: dict[str, Any] = {name: text_of(asked[name]) for name in ("key_alias", "user_id", "team_id") if name in asked}
+    said |= {name: tuple(asked[name] or ()) for name in ("models", "allowed_routes") if name in asked}
+    after = replace(
+        key,
+        **said,
+        rpm_limit=asked.get("rpm_limit", key.rpm_limit),
+        key_type=asked.get("key_type", key.key_type) or "default",
+        tags=labels(fields),
+        visibility=visible(fields),
+        blocked=bool(asked.get("blocked", key.blocked)),
+        expires_at=expiry(asked, key.expires_at, now),
+        fields=fields,
+        updated_at=now,
+    )
+    account = replace(account, name=f"Key={after.key_alias or after.key_name}", caps=caps_of(fields))
+    return after, budgeted(account, asked, now)
+
+
+def _others(
+    tx: Transaction, app: App, key: Key, before: Key | None, *, user_is_new: bool = False
+) -> Callable[[], None]:
+    """Read the alias, the team and the user of a key; what is returned writes what has to change with it."""
+    team = team_for_key(tx, key.team_id)
+    alias, old = key.key_alias, None if before is None else before.key_alias
+    if alias is not None and alias != old and taken(tx, alias_id(alias), key.key_id):
+        message = f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required."
+        raise BadRequest(message, param="key_alias", code="alias_taken")
+    new: tuple[User, Account] | None = None
+    if key.user_id is not None and not user_is_new and (before is None or before.user_id != key.user_id):
+        new = blank_user(tx, key.user_id, app.now())
+    member = allowance(tx, app, team, key.user_id)
+
+    def write() -> None:
+        if old is not None and old != alias:
+            tx.delete(Alias, alias_id(old))
+        if alias is not None and alias != old:
+            tx.put(Alias(id=alias_id(alias), of=key.key_id))
+        for record in (*(new or ()), *((member,) if member is not None else ())):
+            tx.put(record)
+
+    return write
+
+
+def _transact(app: App, body: Callable[[Transaction], T]) -> T:
+    """What was free when it was read, and is taken when it is written, is read again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return app.documents.transact(body)
+        except Exists:
+            continue
+    return app.documents.transact(body)
+
+
+def _forget(app: App, key: Key) -> None:
+    app.remembered(KeyRing).forget(Key, key.id)

@@ -1,0 +1,180 @@
+"""Who is in a team, and what a member may spend there.
+
+A team stands in its members, and each member's user in its team: both sides change in one transaction.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import uuid4
+
+from shared.admin.asked import Asked, amount, audit, budgeted, text_of
+from shared.admin.keyring import KeyRing
+from shared.admin.keys import account_of
+from shared.admin.keys import delete as delete_keys
+from shared.admin.people import allowance, blank_user, email_id, keys_of_team, live_team, member_of
+from shared.app import App
+from shared.domain.access import Caller
+from shared.domain.account import Account
+from shared.domain.errors import BadRequest
+from shared.domain.keys import Alias, Member, Team, User, user_account
+from shared.storage.ports import Transaction
+
+__all__ = ["Joined", "add", "forget", "joining", "lasting", "remove", "update"]
+
+_MOST_MEMBERS: Final = 1_000
+_MOST_ADDED: Final = 100  # at once
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A team with its account, and those who came into it, with what they may spend there."""
+
+    team: Team
+    account: Account
+    users: tuple[User, ...]
+    allowances: Mapping[str, Account]  # by user_id
+
+
+def add(app: App, by: Caller, team_id: str, asked: Asked) -> Joined:
+    """The team with more members. Who is in it already is refused; users whom nobody has created are created."""
+
+    def body(tx: Transaction) -> Joined:
+        team = live_team(tx, team_id)
+        account = tx.get(Account, team.id) or Account(id=team.id)
+        team = replace(team, updated_at=app.now())
+        joined, write = joining(tx, app, team, account, wanted=asked["member"], asked=asked)
+        write()
+        return joined
+
+    joined = app.documents.transact(body)
+    forget(app, joined)
+    audit(by, "team/member_add", team_id, asked)
+    return joined
+
+
+def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Member, Account | None]:
+    """The member with another role or budget."""
+
+    def body(tx: Transaction) -> tuple[Team, Member, Account | None]:
+        team = live_team(tx, team_id)
+        before = _member(tx, team, asked)
+        budget = before.max_budget_in_team
+        if "max_budget_in_team" in asked:
+            budget = amount(asked["max_budget_in_team"], "max_budget_in_team")
+        member = replace(before, role=asked.get("role") or before.role, max_budget_in_team=budget)
+        members = tuple(member if each.user_id == member.user_id else each for each in team.members)
+        team = replace(team, members=members, updated_at=app.now())
+        account = allowance(tx, app, team, member.user_id)
+        if account is not None:
+            account = lasting(account, asked, "budget_duration", app.now())
+            tx.put(account)
+        tx.put(team)
+        return team, member, account
+
+    changed = app.documents.transact(body)
+    app.remembered(KeyRing).forget(Team, changed[0].id)
+    audit(by, "team/member_update", team_id, asked)
+    return changed
+
+
+def remove(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Account]:
+    """The team without this member, whose keys of this team are deleted, and before that: so it may be done again."""
+    leaving = app.documents.transact(lambda tx: _member(tx, live_team(tx, team_id), asked)).user_id
+    delete_keys(app, by, [key for key in keys_of_team(app, team_id) if key.user_id == leaving])
+
+    def body(tx: Transaction) -> Team:
+        team, user = live_team(tx, team_id), tx.get(User, user_account(leaving))
+        team = replace(
+            team, members=tuple(each for each in team.members if each.user_id != leaving), updated_at=app.now()
+        )
+        tx.put(team)
+        if user is not None:
+            tx.put(replace(user, teams=tuple(each for each in user.teams if each != team_id)))
+        return team
+
+    team = app.documents.transact(body)
+    app.remembered(KeyRing).forget(Team, team.id)
+    audit(by, "team/member_delete", team_id, asked)
+    return team, account_of(app, team.id)
+
+
+def joining(
+    tx: Transaction,
+    app: App,
+    team: Team,
+    account: Account,
+    *,
+    wanted: Sequence[Mapping[str, Any]],
+    asked: Asked,
+) -> tuple[Joined, Callable[[], None]]:
+    """Read all that is needed for so many to come in; what is returned writes it, and the team."""
+    now = app.now()
+    if len(wanted) > _MOST_ADDED or len(team.members) + len(wanted) > _MOST_MEMBERS:
+        message = f"Too many members: {_MOST_ADDED} at once, and {_MOST_MEMBERS:,} in a team."
+        raise BadRequest(message, param="member", code="too_many_members")
+    budget = amount(asked.get("max_budget_in_team"), "max_budget_in_team")
+    emails = [each["user_email"].strip().lower() for each in wanted if each.get("user_email")]
+    if len(set(emails)) < len(emails):
+        raise BadRequest("One user is named more than once.", param="member", code="invalid_value")
+    users: dict[str, User] = {}
+    fresh: list[Any] = []
+    for each in wanted:
+        user, new = _user(tx, each, now)
+        if user.user_id in users or member_of(team, user.user_id) is not None:
+            message = f"User already in team. Member: user_id={user.user_id}, team_id={team.team_id}."
+            raise BadRequest(message, param="member", code="team_member_already_in_team")
+        users[user.user_id] = replace(user, teams=tuple(dict.fromkeys((*user.teams, team.team_id))))
+        fresh += new
+        member = Member(user_id=user.user_id, role=each.get("role") or "user", max_budget_in_team=budget)
+        team = replace(team, members=(*team.members, member))
+    found = {each: allowance(tx, app, team, each) for each in users}
+    paying = {each: lasting(one, asked, "budget_duration", now) for each, one in found.items() if one is not None}
+
+    def write() -> None:
+        for record in (*fresh, team, account, *users.values(), *paying.values()):
+            tx.put(record)
+
+    return Joined(team, account, tuple(users.values()), paying), write
+
+
+def _user(tx: Transaction, wanted: Mapping[str, Any], now: int) -> tuple[User, list[Any]]:
+    """The user who is meant, by id or by e-mail address, and the records that are new where nobody has created one."""
+    user_id, email = text_of(wanted.get("user_id")), text_of(wanted.get("user_email"))
+    known = None if email is None else tx.get(Alias, email_id(email))
+    if known is not None and user_id is not None and known.of != user_id:
+        message = f"user_email and user_id are not those of one user: {user_id}."
+        raise BadRequest(message, param="member", code="invalid_value")
+    user_id = user_id or (known.of if known is not None else str(uuid4()))
+    new = blank_user(tx, user_id, now)
+    if new is None:
+        user = tx.get(User, user_account(user_id))
+        assert user is not None  # noqa: S101  # that is what None means
+        return user, []
+    user, account = new
+    if email is None:
+        return user, [account]
+    return replace(user, user_email=email), [account, Alias(id=email_id(email), of=user_id)]
+
+
+def _member(tx: Transaction, team: Team, asked: Asked) -> Member:
+    user_id, email = text_of(asked.get("user_id")), text_of(asked.get("user_email"))
+    if user_id is None and email is not None:
+        alias = tx.get(Alias, email_id(email))
+        user_id = None if alias is None else alias.of
+    found = None if user_id is None else member_of(team, user_id)
+    if found is None:
+        raise BadRequest("User not found in team.", param="user_id", code="user_not_in_team")
+    return found
+
+
+def lasting(account: Account, asked: Asked, name: str, now: int) -> Account:
+    """A member's account with the duration that is asked for its budget, if any is."""
+    return budgeted(account, {"budget_duration": asked[name]} if name in asked else {}, now)
+
+
+def forget(app: App, joined: Joined) -> None:
+    ring = app.remembered(KeyRing)
+    ring.forget(Team, joined.team.id)
+    for user in joined.users:
+        ring.forget(User, user.id)

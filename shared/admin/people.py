@@ -1,0 +1,109 @@
+"""What keys, teams and users have to do with one another: part of the transactions that change any of them."""
+
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from shared.admin.asked import budgeted, opened
+from shared.app import App
+from shared.domain.account import Account
+from shared.domain.errors import BadRequest, NotFound
+from shared.domain.ids import derived
+from shared.domain.keys import Alias, Key, Member, Team, User, member_account, team_account, user_account
+from shared.storage.ports import Transaction
+from shared.storage.queries import KEYS_OF_TEAM
+
+__all__ = [
+    "alias_id",
+    "allowance",
+    "blank_user",
+    "email_id",
+    "keys_of_team",
+    "live_team",
+    "member_of",
+    "name_of_team",
+    "taken",
+    "team_for_key",
+]
+
+_LENGTH: Final = "team_member_budget_duration"
+_GULP: Final = 200
+
+
+def alias_id(alias: str) -> str:
+    """The record that says that a key alias is taken."""
+    return f"alias-{derived('key_alias', alias)}"
+
+
+def email_id(email: str) -> str:
+    """The record that says that an e-mail address is taken, however it is written."""
+    return f"email-{derived('user_email', email.strip().lower())}"
+
+
+def team_for_key(tx: Transaction, team_id: str | None) -> Team | None:
+    """The team that a key is to be of; BadRequest where there is none."""
+    if team_id is None:
+        return None
+    team = tx.get(Team, team_account(team_id))
+    if team is None:
+        message = f"Team not found for team_id={team_id}. Create it first with /team/new."
+        raise BadRequest(message, param="team_id", code="team_not_found")
+    return team
+
+
+def blank_user(tx: Transaction, user_id: str, now: int) -> tuple[User, Account] | None:
+    """A user of whom no more than the id is known, with the account; None where there is one of that id.
+
+    LiteLLM gives keys to users that nobody has created. Here they are created then.
+    """
+    id = user_account(user_id)
+    if tx.get(User, id) is not None:
+        return None
+    return User(id=id, user_id=user_id, created_at=now, updated_at=now), opened(tx, id, f"User={user_id}")
+
+
+def name_of_team(team: Team) -> str:
+    return team.team_alias or team.team_id
+
+
+def member_of(team: Team, user_id: str) -> Member | None:
+    return next((each for each in team.members if each.user_id == user_id), None)
+
+
+def allowance(tx: Transaction, app: App, team: Team | None, user_id: str | None) -> Account | None:
+    """The account of a user in a team, with the budget that the team gives; None where it gives none, nor ever has."""
+    if team is None or user_id is None:
+        return None
+    member = member_of(team, user_id) or Member(user_id=user_id)
+    budget = team.member_budget if member.max_budget_in_team is None else member.max_budget_in_team
+    id = member_account(team.team_id, user_id)
+    before = tx.get(Account, id)
+    if before is None and budget is None:
+        return None
+    length = {} if before is not None else {"budget_duration": msgspec.json.decode(team.fields).get(_LENGTH)}
+    account = budgeted(before or Account(id=id), length, app.now())
+    return replace(account, name=f"Member={user_id} in {name_of_team(team)}", max_budget=budget)
+
+
+def taken(tx: Transaction, id: str, of: str) -> bool:
+    """Whether a name belongs to somebody else."""
+    alias = tx.get(Alias, id)
+    return alias is not None and alias.of != of
+
+
+def live_team(tx: Transaction, team_id: str) -> Team:
+    team = tx.get(Team, team_account(team_id))
+    if team is None:
+        raise NotFound(f"Team not found, passed team_id={team_id}", param="team_id", code="team_not_found")
+    return team
+
+
+def keys_of_team(app: App, team_id: str) -> list[Key]:
+    """All keys of a team."""
+    found: list[Key] = []
+    while True:
+        some = app.documents.query(KEYS_OF_TEAM, team_id, after=found[-1] if found else None, limit=_GULP)
+        found += some
+        if len(some) < _GULP:
+            return found

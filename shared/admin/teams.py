@@ -1,0 +1,153 @@
+"""Teams: made, changed, blocked and deleted."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+from shared.admin.asked import Asked, amount, audit, budgeted, caps_of, kept, labels, opened, text_of
+from shared.admin.keyring import KeyRing
+from shared.admin.keys import account_of
+from shared.admin.keys import delete as delete_keys
+from shared.admin.members import Joined, forget, joining, lasting
+from shared.admin.people import allowance, keys_of_team, live_team, name_of_team
+from shared.app import App
+from shared.domain.access import Caller
+from shared.domain.account import Account
+from shared.domain.errors import BadRequest
+from shared.domain.keys import Team, User, team_account, user_account
+from shared.storage.ports import Record, Transaction
+
+__all__ = ["block", "create", "delete", "find", "update"]
+
+_GULP: Final = 200
+_ALLOWANCE: Final = {"team_member_budget", "team_member_budget_duration"}
+
+
+def find(app: App, team_id: str) -> Team | None:
+    return app.documents.get(Team, team_account(team_id))
+
+
+def create(app: App, by: Caller, asked: Asked) -> Joined:
+    """A new team. BadRequest where there is one of this id."""
+    team_id = text_of(asked.get("team_id")) or str(uuid4())
+    _sweep_leftovers(app, by, team_id)
+
+    def body(tx: Transaction) -> Joined:
+        id, now = team_account(team_id), app.now()
+        if tx.get(Team, id) is not None:
+            message = f"Team id = {team_id} already exists. Please use a different team id."
+            raise BadRequest(message, param="team_id", code="team_exists")
+        bare = Team(id=id, team_id=team_id, created_at=now, updated_at=now)
+        team, account = _changed(app, bare, opened(tx, id, f"Team={team_id}"), asked)
+        joined, write = joining(tx, app, team, account, wanted=asked.get("members_with_roles") or (), asked={})
+        write()
+        return joined
+
+    joined = app.documents.transact(body)
+    forget(app, joined)
+    audit(by, "team/new", team_id, asked)
+    return joined
+
+
+def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Account]:
+    """The team with what is asked for. A new budget of its members is that of all who have none of their own."""
+    allows = not _ALLOWANCE.isdisjoint(asked)
+    others = {key.user_id for key in keys_of_team(app, team_id)} if allows else set()
+
+    def body(tx: Transaction) -> tuple[Team, Account]:
+        before = live_team(tx, team_id)
+        team, account = _changed(app, before, tx.get(Account, before.id) or Account(id=before.id), asked)
+        everybody = dict.fromkeys([*(each.user_id for each in team.members), *others]) if allows else {}
+        found = [allowance(tx, app, team, each) for each in everybody]
+        paying = [lasting(each, asked, "team_member_budget_duration", app.now()) for each in found if each is not None]
+        records: tuple[Record, ...] = (team, account, *paying)
+        for record in records:
+            tx.put(record)
+        return team, account
+
+    changed = app.documents.transact(body)
+    app.remembered(KeyRing).forget(Team, changed[0].id)
+    audit(by, "team/update", team_id, asked)
+    return changed
+
+
+def block(app: App, by: Caller, team_id: str, *, blocked: bool) -> tuple[Team, Account]:
+    """The team, whose keys may not be used any more, or may be again."""
+
+    def body(tx: Transaction) -> Team:
+        team = replace(live_team(tx, team_id), blocked=blocked, updated_at=app.now())
+        tx.put(team)
+        return team
+
+    team = app.documents.transact(body)
+    app.remembered(KeyRing).forget(Team, team.id)
+    audit(by, "team/block" if blocked else "team/unblock", team_id, {"blocked": blocked})
+    return team, account_of(app, team.id)
+
+
+def delete(app: App, by: Caller, team_ids: Sequence[str]) -> None:
+    """Delete teams with their keys; NotFound where one of them does not exist, and then none is touched.
+
+    They are blocked, then emptied, then gone, all of them in one transaction: whoever dies on the way is repeated, and
+    finds them all. Keys that were made meanwhile cannot be used, and go last.
+    """
+    team_ids = list(dict.fromkeys(team_ids))
+
+    def close(tx: Transaction) -> None:
+        for team in [live_team(tx, each) for each in team_ids]:
+            tx.put(replace(team, blocked=True))
+
+    def remove(tx: Transaction) -> None:
+        for each in team_ids:
+            tx.delete(Team, team_account(each))
+
+    app.documents.transact(close)
+    for team_id in team_ids:
+        app.remembered(KeyRing).forget(Team, team_account(team_id))
+        delete_keys(app, by, keys_of_team(app, team_id))
+        _dismiss(app, team_id)
+    app.documents.transact(remove)
+    for team_id in team_ids:
+        app.remembered(KeyRing).forget(Team, team_account(team_id))
+        delete_keys(app, by, keys_of_team(app, team_id))
+        audit(by, "team/delete", team_id, {})
+
+
+def _changed(app: App, team: Team, account: Account, asked: Asked) -> tuple[Team, Account]:
+    fields = kept(team.fields, asked)
+    after = replace(
+        team,
+        team_alias=text_of(asked.get("team_alias", team.team_alias)),
+        models=tuple(asked.get("models", team.models) or ()),
+        rpm_limit=asked.get("rpm_limit", team.rpm_limit),
+        blocked=bool(asked.get("blocked", team.blocked)),
+        tags=labels(fields),
+        fields=fields,
+        updated_at=app.now(),
+    )
+    if "team_member_budget" in asked:
+        after = replace(after, member_budget=amount(asked["team_member_budget"], "team_member_budget"))
+    account = replace(account, name=f"Team={name_of_team(after)}", caps=caps_of(fields))
+    return after, budgeted(account, asked, app.now())
+
+
+def _sweep_leftovers(app: App, by: Caller, team_id: str) -> None:
+    """Delete what a deleted namesake of a team left behind: keys that were made while it went."""
+    now = app.now()
+    if find(app, team_id) is None:
+        delete_keys(app, by, [key for key in keys_of_team(app, team_id) if key.created_at < now])
+
+
+def _dismiss(app: App, team_id: str) -> None:
+    """Take a team off its members, a number of them at a time."""
+    team = find(app, team_id)
+    members = [] if team is None else [each.user_id for each in team.members]
+    for first in range(0, len(members), _GULP):
+
+        def body(tx: Transaction, some: Sequence[str] = members[first : first + _GULP]) -> None:
+            for user in [tx.get(User, user_account(each)) for each in some]:
+                if user is not None and team_id in user.teams:
+                    tx.put(replace(user, teams=tuple(each for each in user.teams if each != team_id)))
+
+        app.documents.transact(body)
