@@ -52,6 +52,7 @@ class VertexJob:
     deleted: bool = False
     cost: Cost = Cost()
     troubles: int = 0
+    lost_at: int | None = None  # when its create got no answer
     gone: int = 0  # answers in a row that there is no such job
     unread_since: int | None = None  # it is over, and its predictions could not be read at that time
     lease: Lease | None = None

@@ -21,6 +21,7 @@ from shared.steps.patience import patience, room_after
 from shared.steps.places import places
 from shared.steps.submit import end
 from shared.steps.tidy import cancel_doubles, tidy
+from shared.storage.ports import ObjectMissing
 
 __all__ = ["check"]
 
@@ -71,7 +72,13 @@ def _follow(app: App, shard: Shard, batch: Batch, job: Job) -> None:
     if _too_early(app, shard, job):
         _look_again(app, shard, job)
     elif job.state.terminal or overdue(batch, app.now()):
-        _ended(app, shard, batch, job)
+        try:
+            _ended(app, shard, batch, job)
+        except ObjectMissing:  # swept away with a batch that has ended since we looked; or really gone
+            now = app.documents.get(Shard, shard.id)
+            if now is not None and now.status is ShardStatus.RUNNING and now.attempt == shard.attempt:
+                raise
+            log("check_late", **shard.log_context())
     else:
         _still_running(app, shard, job)
 

@@ -31,7 +31,7 @@ from shared.storage.ports import ObjectMissing
 
 __all__ = ["give_up", "meter"]
 
-_UNMADE: Final = 2 * MINUTE  # after its record, a job that nobody has seen does not come any more
+_UNMADE: Final = 2 * MINUTE  # after its record or a lost answer, a job that nobody sees does not come any more
 _SEARCH_AGAIN: Final = 15 * SECOND
 _GONE_AFTER: Final = 3  # answers in a row that there is no such job
 _VISIBLE: Final = 2 * MINUTE  # how long after its end a job may take to show what it wrote; not documented
@@ -95,7 +95,7 @@ def _adopted(app: App, held: Held[VertexJob], through: Passthrough) -> bool:
     job = held.record
     resource = through.find(job.id)
     if resource is None:
-        if app.now() - job.created_at < _UNMADE:
+        if app.now() - (job.lost_at or job.created_at) < _UNMADE:
             _later(app, held, _SEARCH_AGAIN)
         else:
             _settle(app, held, resource_of(job), None)

@@ -47,8 +47,7 @@ _FIRST_LOOK: Final = SECOND
 _PAGE: Final = 100
 _BY_CODE: Final[Mapping[int, type[ApiError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 429: RateLimited}
 _LOST: Final = (
-    "It is not known whether this job was made. Look for it in the list of jobs in two minutes, before you ask for "
-    "it again."
+    "It is not known whether this job was made. Look for it in the list in two minutes, before you ask again."
 )
 
 
@@ -115,6 +114,7 @@ def create(app: App, caller: Caller, new: NewJob) -> VertexJob:
         unmade(app, job)
         raise as_said(said) from said
     except Unknown as error:
+        _search(app, job)
         log("job_answer_lost", severity="WARNING", **job.log_context(), reason=str(error))
         raise Unavailable(_LOST, retry_after=120) from error
     except (Transient, JobMissing) as error:
@@ -151,10 +151,8 @@ def made(app: App, job: VertexJob, resource: Mapping[str, Any]) -> VertexJob:
         found = turn.get(VertexJob, job.id) or job
         if found.name is not None:
             return found
-        if found.ended:  # given up too early: it costs all the same
-            purse = Purse(app, turn, found.payers)
-            purse.accounts = [replace(each, open_batches=each.open_batches + 1) for each in purse.accounts]
-            purse.put()
+        if found.ended:
+            _reopen(app, turn, found)
         found = replace(
             found,
             name=name,
@@ -171,6 +169,28 @@ def made(app: App, job: VertexJob, resource: Mapping[str, Any]) -> VertexJob:
     job = commit(app, body)
     log("job_made", **job.log_context(), number=job.number)
     return job
+
+
+def _search(app: App, job: VertexJob) -> None:
+    """There may be a job, from now on: have it looked for."""
+
+    def body(turn: Turn) -> None:
+        found = turn.get(VertexJob, job.id)
+        if found is None or found.name is not None:
+            return
+        if found.ended:
+            _reopen(app, turn, found)
+        turn.put(replace(found, ended=False, lost_at=turn.now, due_at=turn.now + _SEARCH))
+
+    with suppress(Transient):
+        commit(app, body)
+
+
+def _reopen(app: App, turn: Turn, job: VertexJob) -> None:
+    """It was given up while we stood still, and costs all the same."""
+    purse = Purse(app, turn, job.payers)
+    purse.accounts = [replace(each, open_batches=each.open_batches + 1) for each in purse.accounts]
+    purse.put()
 
 
 def look(app: App, job: VertexJob) -> VertexJob:

@@ -14,7 +14,7 @@ from shared.domain.batch import Status
 from shared.domain.shard import ShardStatus
 from shared.providers.openai import client as openai_client
 from shared.providers.vllm import probe
-from shared.steps import execute, flight
+from shared.steps import flight, in_hand, worker
 from shared.steps.cancel import request_cancel
 from tests.providers.contract.cases import CASES, CELLS, NOT_THERE, Case, having
 from tests.providers.contract.deaths import DoomedWorld
@@ -28,11 +28,11 @@ PATIENCE = 150  # seconds within which a deployment that refuses our key is give
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for the real clock waits for moments."""
     monkeypatch.setattr(openai_client, "_FIRST_LOOK", 0.01)
-    monkeypatch.setattr(execute, "_CANCELLED", 0.05)
-    monkeypatch.setattr(execute, "_FLUSH", 0.05)
-    monkeypatch.setattr(execute, "_LOOK", 0.02)
-    monkeypatch.setattr(execute, "_AWAY", 0.3)
-    monkeypatch.setattr(execute, "RENEW_AFTER", 50)
+    monkeypatch.setattr(worker, "_CANCELLED", 0.05)
+    monkeypatch.setattr(in_hand, "_FLUSH", 0.05)
+    monkeypatch.setattr(worker, "_LOOK", 0.02)
+    monkeypatch.setattr(worker, "_AWAY", 0.3)
+    monkeypatch.setattr(worker, "RENEW_AFTER", 50)
     monkeypatch.setattr(flight, "_BARREN", 0.3)
     probe.forget()
     monkeypatch.setitem(REGISTRY, "toy", "tests.providers.toy")
@@ -262,10 +262,10 @@ def test_a_provider_that_goes_away_in_the_middle_loses_nothing(scene: Scene) -> 
 @cell("odd rows")
 def test_rows_that_are_missing_doubled_or_nobody_s_change_no_other_line(scene: Scene) -> None:
     def mangle(rows: Rows) -> Rows:
-        of = {scene.place.named(row): row for row in rows}
+        of = {scene.jobs.named(row): row for row in rows}
         return [
             of[5],
-            scene.place.renamed(of[1]),
+            scene.jobs.renamed(of[1]),
             of[2],
             of[2],
             {"what": "is this", "response": None},
@@ -275,7 +275,7 @@ def test_rows_that_are_missing_doubled_or_nobody_s_change_no_other_line(scene: S
         ]
 
     lines = scene.lines(5)
-    scene.place.mangle(mangle)
+    scene.jobs.mangle(mangle)
     batch = scene.settle(scene.start(lines).id, lines)
     assert {row["custom_id"] for row in scene.world.output(batch.id)} == {"line-0", "line-1", "line-3", "line-4"}
     (row,) = scene.world.errors(batch.id)
@@ -285,12 +285,12 @@ def test_rows_that_are_missing_doubled_or_nobody_s_change_no_other_line(scene: S
 @cell("status 0")
 def test_a_row_without_a_status_is_an_error_and_never_an_answer(scene: Scene) -> None:
     def mangle(rows: Rows) -> list[Json]:
-        zero = scene.place.zero(rows[0])
+        zero = scene.jobs.zero(rows[0])
         assert zero is not None
         return [zero, *rows[1:]]
 
     lines = scene.lines(3)
-    scene.place.mangle(mangle)
+    scene.jobs.mangle(mangle)
     batch = scene.settle(scene.start(lines).id, lines)
     assert len(scene.world.output(batch.id)) == 2
     (row,) = scene.world.errors(batch.id)
@@ -303,7 +303,7 @@ def test_a_job_that_the_provider_forgot_ends_the_batch(scene: Scene) -> None:
     scene.place.hold(2, 4)
     batch = scene.start(lines)
     with scene.under_way(batch.id):
-        scene.place.forget()
+        scene.jobs.forget()
     scene.settle(batch.id, lines, Status.FAILED)
     assert scene.codes(batch.id) == {"batch_failed"}
     assert all("no longer knows" in message for message in scene.said(batch.id))

@@ -324,7 +324,7 @@ def test_a_missing_grant_is_not_settled(call: str, code: int) -> None:
         CALLS[call](vertex)
     assert not caught.value.settled
     assert "my-project" not in str(caught.value)
-    credentials = vertex._credentials
+    credentials = vertex._wire.credentials
     assert isinstance(credentials, Token)
     assert credentials.forgotten == (code == 401)
 
@@ -555,8 +555,8 @@ def test_a_token_never_travels_over_plain_http() -> None:
     for base in ("http://127.0.0.1:8090", "http://localhost:8090/v1", "http://vertex.example"):
         vertex = client(answer, api_base=base)
         vertex.get_job(NAME)
-        assert isinstance(vertex._credentials, Token)
-        assert vertex._credentials.asked == 0
+        assert isinstance(vertex._wire.credentials, Token)
+        assert vertex._wire.credentials.asked == 0
     assert not any("authorization" in request.headers for request in seen)
 
 
