@@ -135,6 +135,17 @@ class Purse:
                 return "token_limit_exceeded", message
         return None
 
+    def why_unpriced(self, lines: int) -> tuple[str, str] | None:
+        """The same where so many lines have no price, and somebody who pays has a budget."""
+        names = ", ".join(account.name for account in self.accounts if account.max_budget is not None)
+        if not lines or not names:
+            return None
+        message = (
+            f"The price of {lines:,} requests is not known, so they cannot be held against the budget of {names}. "
+            "The operator can set a price: 0 for what costs nothing."
+        )
+        return "budget_exceeded", message
+
     def reserve(self, nano: int = 0, tokens: int = 0) -> None:
         """Hold so much more, or with negative numbers less, back.
 

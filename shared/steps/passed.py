@@ -46,6 +46,10 @@ _FRESH: Final = 30 * SECOND  # a create is sent so soon after its record, or nev
 _FIRST_LOOK: Final = SECOND
 _PAGE: Final = 100
 _BY_CODE: Final[Mapping[int, type[ApiError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 429: RateLimited}
+_NO_INPUT: Final = (
+    "There is nothing at inputConfig.gcsSource.uris. Write the input before you ask for the job: what it may cost is "
+    "held against a budget."
+)
 _LOST: Final = (
     "It is not known whether this job was made. Look for it in the list in two minutes, before you ask again."
 )
@@ -71,13 +75,15 @@ def create(app: App, caller: Caller, new: NewJob) -> VertexJob:
     refuse_foreign(app, caller, new.inputs)
     provider = app.provider(new.deployment)
     through = _passthrough(app, new.deployment)
-    nano, tokens = expected(app, provider, new.inputs)
+    nano, tokens, unpriced = expected(app, provider, new.inputs)
     id, asked = new_job_id(), kept({**new.body, "model": new.model})
 
     def admit(turn: Turn) -> VertexJob:
         purse = Purse(app, turn, caller.payers)
         purse.admit(tokens)
-        if (why := purse.why_not(nano, tokens, tokens)) is not None:
+        if not tokens and purse.limited:
+            raise BadRequest(_NO_INPUT, code="FAILED_PRECONDITION")
+        if (why := purse.why_not(nano, tokens, tokens) or purse.why_unpriced(unpriced)) is not None:
             raise OverBudget(why[1], code="budget_exceeded") if why[0] == "budget_exceeded" else RateLimited(why[1])
         purse.reserve(nano)
         purse.put()

@@ -42,10 +42,6 @@ _QUEUED: Final = 5 * MINUTE
 
 _NO_FILE: Final = "Cannot find file {id}, or organization does not have access to it."
 _EMPTY: Final = "The input file is empty. Please ensure that the batch contains at least one request."
-_UNPRICED: Final = (
-    "The price of {lines:,} requests is not known, so they cannot be held against the budget of {names}. The operator "
-    "can set a price: 0 for what costs nothing."
-)
 _REFUSALS: Final = {"budget_exceeded", "model_not_found", "token_limit_exceeded"}  # which are about who asks
 _REPEATED: Final = (
     "The custom_id for this request is a duplicate of another request. "
@@ -282,9 +278,7 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
 def _too_dear(purse: Purse, batch: Batch, draft: Draft) -> Problems | None:
     """Why those who pay for it do not let it run; None where they do."""
     why = purse.why_not(draft.expected.nano, draft.tokens, batch.tokens)
-    if why is None and purse.limited and draft.expected.unpriced_lines:
-        names = ", ".join(account.name for account in purse.accounts if account.max_budget is not None)
-        why = "budget_exceeded", _UNPRICED.format(lines=draft.expected.unpriced_lines, names=names)
+    why = why or purse.why_unpriced(draft.expected.unpriced_lines)
     if why is None:
         return None
     return Problems.one(*why)

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from shared.app import App
+from shared.domain.cost import Cost
 from shared.domain.errors import BadRequest, ConfigError
 from shared.domain.prefixes import Place
 from shared.domain.usage import TOKEN, Tokens
@@ -19,7 +20,7 @@ from shared.providers.base import Provider
 from shared.steps.expect import expected_input, expected_output, native_request, usual
 from shared.storage.ports import ObjectMissing, Stat
 
-__all__ = ["expected"]
+__all__ = ["Sampled", "expected"]
 
 _SAMPLE: Final = 256 * 1024  # bytes of one object that are looked at
 _SAMPLED: Final = 3  # objects
@@ -28,16 +29,24 @@ _LONGEST: Final = 20 * 2**20
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def expected(app: App, provider: Provider, inputs: tuple[Place, ...]) -> tuple[int, int]:
-    """Nano-dollars that a job with these inputs may cost, and tokens that it has, about.
+class Sampled(NamedTuple):
+    """What a job is expected to be, about."""
 
-    An object that is not there counts nothing: the job will fail, as at Vertex. BadRequest where the bucket is closed
-    to us: what nobody can count shall not run.
+    nano: int  # dollars
+    tokens: int  # of its input; 0: there is none, and the job will fail, as at Vertex
+    unpriced: int  # rows of those looked at whose model has no price
+
+
+def expected(app: App, provider: Provider, inputs: tuple[Place, ...]) -> Sampled:
+    """What a job with these inputs may cost. BadRequest where the bucket is closed to us: what nobody can count shall
+    not run.
     """
     try:
         stats = [stat for place in inputs for stat in _objects(app, place)]
         size = sum(stat.size for stat in stats)
-        return _cost(app, provider, stats, size), size // TOKEN
+        cost, seen = _cost(app, provider, stats)
+        nano = -(-cost.nano * max(size, seen) // seen) if seen else 0
+        return Sampled(nano, -(-size // TOKEN), cost.unpriced_lines)
     except ConfigError as error:
         log("input_unreadable", severity="CRITICAL", reason=str(error))
         raise BadRequest(
@@ -62,8 +71,8 @@ def _objects(app: App, place: Place) -> Iterator[Stat]:
     yield from islice(found, _MOST)
 
 
-def _cost(app: App, provider: Provider, stats: list[Stat], size: int) -> int:
-    """What the first rows are expected to cost, for all of them."""
+def _cost(app: App, provider: Provider, stats: list[Stat]) -> tuple[Cost, int]:
+    """What the first rows are expected to cost, and how many bytes they have."""
     silent = provider.passthrough is not None and provider.passthrough.silent
     usually = 0 if silent else usual(app, provider.price_model)
     meter, seen, today = Meter(app.book, provider.price_model, provider.location), 0, app.today()
@@ -72,9 +81,7 @@ def _cost(app: App, provider: Provider, stats: list[Stat], size: int) -> int:
         request = native_request(_row(raw))
         output = 0 if silent else expected_output(request, usually)
         meter.add(Tokens(text=expected_input(request, len(raw)), output=output), today)
-    if not seen:
-        return 0
-    return -(-meter.cost().nano * max(size, seen) // seen)
+    return meter.cost(), seen
 
 
 def _rows(app: App, stats: list[Stat]) -> Iterator[bytes]:

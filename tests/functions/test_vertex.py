@@ -745,6 +745,18 @@ def test_limits_and_budgets_refuse_with_the_numbers(world: World) -> None:
     assert "create" not in world.place.journal()["calls"]
 
 
+def test_under_a_budget_nothing_runs_whose_cost_cannot_be_held_against_it(world: World) -> None:
+    world.set_account(Account(id="key-a", name="Key=a", max_budget=10**12))
+    missing = world.api.post(JOBS, json=world.body())
+    assert google(missing)[:2] == (400, "FAILED_PRECONDITION")
+    world.put("gs://jobs/in.jsonl")
+    code, status, message = google(world.api.post(JOBS, json=world.body(model="odd")))
+    assert (code, status) == (429, "RESOURCE_EXHAUSTED")
+    assert "price of 2 requests is not known" in message
+    assert world.records() == []
+    assert world.account("key-a").open_batches == 0
+
+
 def test_what_a_job_may_cost_is_held_back_until_it_is_counted(world: World) -> None:
     world.set_account(Account(id="key-a", name="Key=a", max_budget=10**9))
     made = world.create(*map(prompt, range(50)))

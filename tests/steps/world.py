@@ -134,7 +134,7 @@ class World:
         file = File(
             id=id,
             owner=caller.owner,
-            team=None,
+            team=caller.team,
             purpose="batch",
             filename="in.jsonl",
             bytes=stat.size,
@@ -147,12 +147,19 @@ class World:
         return file
 
     def start(
-        self, content: bytes | list[dict[str, Any]] | File, endpoint: str = CHAT, window: str = "24h", **rest: Any
+        self,
+        content: bytes | list[dict[str, Any]] | File,
+        endpoint: str = CHAT,
+        window: str = "24h",
+        *,
+        caller: Caller = ADMIN,
+        tags: tuple[str, ...] = (),
+        **rest: Any,
     ) -> Batch:
-        file = content if isinstance(content, File) else self.upload(content)
-        request = NewBatch(input_file_id=file.id, endpoint=endpoint, completion_window=window)
+        file = content if isinstance(content, File) else self.upload(content, caller)
+        request = NewBatch(input_file_id=file.id, endpoint=endpoint, completion_window=window, tags=tags)
         options = {"body_hash": "h", "idempotency_key": None, "retried": False, **rest}
-        return create(self.app, ADMIN, request, **options)
+        return create(self.app, caller, request, **options)
 
     def pump(self, most: int = 500) -> int:
         """Deliver everything that is due; how many messages that were."""
