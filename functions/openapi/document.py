@@ -7,15 +7,19 @@ from itertools import chain
 from typing import Any, Final
 
 from functions.http import Call
-from functions.openapi import admin, google, spend, things
-from functions.openapi.clients import BATCHES, FILES, HEALTH, MODELS, UPLOADS
+from functions.openapi import admin, google, spend, spend_rows, things
+from functions.openapi.batches import BATCHES
+from functions.openapi.files import FILES, UPLOADS
+from functions.openapi.keys import KEYS
+from functions.openapi.models import HEALTH, MODELS
+from functions.openapi.people import TEAMS, USERS
 from functions.openapi.words import TEXT, Operation, Schema, Table, ref, text
 
 __all__ = ["TABLES", "described", "served", "served_path"]
 
 TABLES: Final[tuple[Table, ...]] = (
     *(FILES, UPLOADS, BATCHES, MODELS, HEALTH),
-    *(admin.KEYS, admin.TEAMS, admin.USERS, spend.SPEND, google.JOBS),
+    *(KEYS, TEAMS, USERS, spend.SPEND, google.JOBS),
 )
 # As scripts call them; all else is under /v1. Everything is served both with it and without.
 _BARE: Final = (
@@ -78,7 +82,7 @@ def described() -> dict[str, Any]:
         "security": [{name: []} for name in _KEYS],
         "paths": paths,
         "components": {
-            "schemas": {**things.SCHEMAS, **google.SCHEMAS, **spend.SCHEMAS, **admin.schemas()},
+            "schemas": {**things.SCHEMAS, **google.SCHEMAS, **spend_rows.SCHEMAS, **admin.schemas()},
             "responses": dict(_refusals()),
             "headers": {name: {"required": True, "schema": text(pattern="^req_[0-9a-f]{32}$")} for name in _OF_ALL},
             "securitySchemes": _KEYS,

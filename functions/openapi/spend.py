@@ -1,8 +1,8 @@
 """Spend: logs, reports, daily activity, and what a request would cost."""
 
-from collections.abc import Mapping
 from typing import Final
 
+from functions.openapi.spend_rows import EXACT, MONEY
 from functions.openapi.words import (
     BOOLEAN,
     FLAG,
@@ -24,15 +24,13 @@ from functions.openapi.words import (
 )
 from shared.admin.reports_groups import GROUPS
 
-__all__ = ["SCHEMAS", "SPEND"]
+__all__ = ["SPEND"]
 
-_EXACT: Final = text(pattern=r"^-?[0-9]+(\.[0-9]{1,9})?$", says="The same to the last digit.")
 _DAY: Final = text(
     pattern=r"^(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
     r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?Z?)?$",
     says="YYYY-MM-DD, UTC, with a time behind it if you like.",
 )
-_MONEY: Final = {"spend": NUMBER, "spend_exact": _EXACT}
 _TABLE: Final[Schema] = {"text/csv": {"schema": TEXT}}
 _CSV: Final = query("format", enum(["json", "csv"]), "csv: a table.")
 _DATES: Final = (query("start_date", _DAY, "The first day."), query("end_date", _DAY, "The last day, inclusive."))
@@ -62,56 +60,6 @@ def _report(
     return Operation(id=id, tag="Spend", says=says, gives=both, asks=(*asks, *((_CSV,) if csv else ())), errors=errors)
 
 
-SCHEMAS: Final[Mapping[str, Schema]] = {
-    "SpendDay": record(
-        {
-            "startTime": TEXT,
-            "spend": NUMBER,
-            "spend_exact": _EXACT,
-            "users": {"type": "object"},
-            "models": {"type": "object"},
-        },
-        optional=["spend_exact"],
-        additionalProperties=True,
-        description="What a day cost; a key for each API key has its part of it.",
-    ),
-    "SpendRow": record(
-        {
-            "request_id": TEXT,
-            "call_type": TEXT,
-            "api_key": TEXT,
-            **_MONEY,
-            "total_tokens": INTEGER,
-            "prompt_tokens": INTEGER,
-            "completion_tokens": INTEGER,
-            "startTime": TEXT,
-            "endTime": TEXT,
-            "request_duration_ms": INTEGER,
-            "model": TEXT,
-            "model_group": TEXT,
-            "model_id": TEXT,
-            "custom_llm_provider": TEXT,
-            "user": TEXT,
-            "team_id": nullable(TEXT),
-            "end_user": TEXT,
-            "request_tags": listed(TEXT),
-            "metadata": {"type": "object"},
-            "status": enum(["success", "failure"]),
-        },
-        description="What one batch, or one job, cost.",
-    ),
-    "Activity": record(
-        {
-            "results": listed(
-                record({"date": TEXT, "metrics": {"type": "object"}, "breakdown": {"type": "object"}}),
-            ),
-            "metadata": record(
-                {"total_spend": NUMBER, "page": INTEGER, "total_pages": INTEGER, "has_more": BOOLEAN},
-                additionalProperties=True,
-            ),
-        }
-    ),
-}
 SPEND: Final[Table] = {
     ("GET", "/spend/logs"): _report(
         "spendLogs",
@@ -158,7 +106,7 @@ SPEND: Final[Table] = {
                     "individual_request_tag": TEXT,
                     "log_count": INTEGER,
                     "total_spend": NUMBER,
-                    "total_spend_exact": _EXACT,
+                    "total_spend_exact": EXACT,
                 }
             )
         ),
@@ -197,7 +145,7 @@ SPEND: Final[Table] = {
             record(
                 {
                     "cost": nullable(NUMBER),
-                    "cost_exact": nullable(_EXACT),
+                    "cost_exact": nullable(EXACT),
                     "message": TEXT,
                     "prompt_tokens": INTEGER,
                     "completion_tokens": INTEGER,
@@ -211,7 +159,7 @@ SPEND: Final[Table] = {
     ("GET", "/global/spend"): _report(
         "globalSpend",
         "All spend of the last thirty days.",
-        record({**_MONEY, "max_budget": NUMBER}),
+        record({**MONEY, "max_budget": NUMBER}),
     ),
     ("GET", "/global/spend/report"): _report(
         "globalSpendReport",
@@ -227,7 +175,7 @@ SPEND: Final[Table] = {
     ("GET", "/global/spend/logs"): _report(
         "globalSpendByDay",
         "Spend of the last thirty days, by day.",
-        listed(record({"date": TEXT, **_MONEY})),
+        listed(record({"date": TEXT, **MONEY})),
         _WHOSE[0],
     ),
     ("GET", "/global/spend/keys"): _report(
@@ -240,7 +188,7 @@ SPEND: Final[Table] = {
                     "key_alias": nullable(TEXT),
                     "key_name": nullable(TEXT),
                     "total_spend": NUMBER,
-                    "total_spend_exact": _EXACT,
+                    "total_spend_exact": EXACT,
                 }
             )
         ),
@@ -249,7 +197,7 @@ SPEND: Final[Table] = {
     ("GET", "/global/spend/models"): _report(
         "globalSpendByModel",
         "The models that it was spent on.",
-        listed(record({"model": TEXT, "total_spend": NUMBER, "total_spend_exact": _EXACT})),
+        listed(record({"model": TEXT, "total_spend": NUMBER, "total_spend_exact": EXACT})),
         query("limit", integer(1, 10_000), "As many at most; 10 if nothing is said."),
     ),
     ("GET", "/global/spend/teams"): _report(
@@ -260,7 +208,7 @@ SPEND: Final[Table] = {
                 "daily_spend": listed({"type": "object"}),
                 "teams": listed(TEXT),
                 "total_spend_per_team": listed(
-                    record({"team_id": TEXT, "total_spend": NUMBER, "total_spend_exact": _EXACT})
+                    record({"team_id": TEXT, "total_spend": NUMBER, "total_spend_exact": EXACT})
                 ),
             }
         ),
@@ -268,7 +216,7 @@ SPEND: Final[Table] = {
     ("GET", "/global/spend/tags"): _report(
         "globalSpendByTag",
         "The tags that have cost most.",
-        record({"spend_per_tag": listed(record({"name": TEXT, **_MONEY, "log_count": INTEGER}))}),
+        record({"spend_per_tag": listed(record({"name": TEXT, **MONEY, "log_count": INTEGER}))}),
         *_NEEDED,
         _TAGS,
     ),
