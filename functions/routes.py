@@ -2,9 +2,12 @@
 
 from typing import Final
 
-from functions import batches, files, keys, models, spend, teams, uploads, users, vertex
+from functions import batches, files, models, uploads
+from functions.admin import keys, teams, users
 from functions.http import route
 from functions.openapi.document import served
+from functions.spend import reports as spend
+from functions.vertex import jobs as vertex
 
 __all__ = ["ADMIN", "ALL", "BATCHES", "FILES", "VERTEX"]
 

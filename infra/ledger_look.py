@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
 
-from shared.admin.reports_read import added, empty_sums, pages
+from shared.admin.reports.read import added, empty_sums, pages
 from shared.app import App
 from shared.domain.account import Account
 from shared.domain.batch import Batch

@@ -7,7 +7,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.key_bodies import BODIES as KEY_BODIES
+from functions.admin.key_bodies import BODIES as KEY_BODIES
+from functions.admin.people_bodies import TEAM_BODIES, USER_BODIES
 from functions.openapi.words import (
     BOOLEAN,
     INTEGER,
@@ -25,7 +26,6 @@ from functions.openapi.words import (
     ref,
     text,
 )
-from functions.people_bodies import TEAM_BODIES, USER_BODIES
 
 __all__ = ["ORDER", "PAGE", "act", "page", "schemas", "sorts"]
 

@@ -22,7 +22,7 @@ from functions.openapi.words import (
     ref,
     text,
 )
-from shared.admin.reports_groups import GROUPS
+from shared.admin.reports.groups import GROUPS
 
 __all__ = ["SPEND"]
 

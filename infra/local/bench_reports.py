@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from shared.admin.reports_read import added, empty_sums
+from shared.admin.reports.read import added, empty_sums
 from shared.domain.batch import Counts
 from shared.domain.clock import DAY, HOUR
 from shared.domain.cost import Cost

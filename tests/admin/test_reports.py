@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from infra.local.bench_reports import fill
-from shared.admin.reports_csv import as_csv, flat_groups
-from shared.admin.reports_daily import activity, summaries
-from shared.admin.reports_groups import by_day, by_key, by_model, by_tag
-from shared.admin.reports_names import MASTER_KEY, Names, deployment_shown, key_of, model_shown
-from shared.admin.reports_price import tokens_of_usage
-from shared.admin.reports_read import days, entries, tag_days
-from shared.admin.reports_rows import Row, row_rendered, rows
-from shared.admin.reports_scope import Wanted, scope_of
-from shared.admin.reports_sums import exact
-from shared.admin.reports_time import Span, day_shown, days_after, last_days, span
+from shared.admin.reports.csv import as_csv, flat_groups
+from shared.admin.reports.daily import activity, summaries
+from shared.admin.reports.groups import by_day, by_key, by_model, by_tag
+from shared.admin.reports.names import MASTER_KEY, Names, deployment_shown, key_of, model_shown
+from shared.admin.reports.price import tokens_of_usage
+from shared.admin.reports.read import days, entries, tag_days
+from shared.admin.reports.rows import Row, row_rendered, rows
+from shared.admin.reports.scope import Wanted, scope_of
+from shared.admin.reports.sums import exact
+from shared.admin.reports.time import Span, day_shown, days_after, last_days, span
 from shared.app import App, open_provider
 from shared.config import Config
 from shared.domain.access import ADMIN, MASTER, Caller

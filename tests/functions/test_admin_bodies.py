@@ -1,7 +1,7 @@
 import pytest
 
-from functions import keys, teams, users
-from functions.admin_bodies import BODIES
+from functions.admin import keys, teams, users
+from functions.admin.schemas import BODIES
 
 ROUTES = (*keys.ROUTES, *teams.ROUTES, *users.ROUTES)
 

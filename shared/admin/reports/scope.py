@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from shared.admin.reports_names import model_shown
+from shared.admin.reports.names import model_shown
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.keys import Team, User, team_account, user_account

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.admin.reports_sums import exact
+from shared.admin.reports.sums import exact
 from shared.app import App
 from shared.config import Deployment
 from shared.domain.cost import dollars

@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from functions import key_bodies, people_bodies
+from functions.admin import key_bodies, people_bodies
 
 __all__ = ["BODIES"]
 

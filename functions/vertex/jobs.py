@@ -16,9 +16,9 @@ from functions.answers import grouped, json_answer
 from functions.body import json_object
 from functions.checks import tags
 from functions.http import Call, Route, route
-from functions.vertex_body import read_body
-from functions.vertex_list import listed
-from functions.vertex_site import Numbers, deployment_of, site_named, site_of
+from functions.vertex.body import read_body
+from functions.vertex.listing import listed
+from functions.vertex.site import Numbers, deployment_of, site_named, site_of
 from shared.config import Deployment
 from shared.domain.cost import Cost
 from shared.domain.errors import Forbidden, NotFound, OverBudget, RateLimited

@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from shared.admin.reports_names import MASTER_KEY, Names, deployment_shown, model_shown
-from shared.admin.reports_sums import Facts, Sum, facts
-from shared.admin.reports_time import moment_shown
+from shared.admin.reports.names import MASTER_KEY, Names, deployment_shown, model_shown
+from shared.admin.reports.sums import Facts, Sum, facts
+from shared.admin.reports.time import moment_shown
 from shared.domain.access import MASTER
 from shared.domain.clock import HOUR
 from shared.domain.cost import dollars

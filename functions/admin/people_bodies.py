@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from functions.bodies import Alias, Body, Budget, Count, Duration, Id, Name, Need, Usd
+from functions.admin.bodies import Alias, Body, Budget, Count, Duration, Id, Name, Need, Usd
 
 __all__ = [
     "TEAM_BODIES",

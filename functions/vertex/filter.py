@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from functions.vertex_body import invalid
+from functions.vertex.body import invalid
 from shared.domain.errors import BadRequest
 
 __all__ = ["parsed_filter"]

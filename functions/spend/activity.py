@@ -7,13 +7,13 @@ from flask import Response
 
 from functions.answers import json_answer
 from functions.http import Call
-from functions.spend_answers import csv_answer
-from functions.spend_asked import as_csv_wanted, page_of, span_of, wanted_of
-from shared.admin.reports_csv import flat_days, flat_tags
-from shared.admin.reports_daily import Activity, activity, tag_activity
-from shared.admin.reports_names import Names
-from shared.admin.reports_read import days, tag_days
-from shared.admin.reports_scope import Wanted, scope_of, sees_all, teams_of
+from functions.spend.answers import csv_answer
+from functions.spend.asked import as_csv_wanted, page_of, span_of, wanted_of
+from shared.admin.reports.csv import flat_days, flat_tags
+from shared.admin.reports.daily import Activity, activity, tag_activity
+from shared.admin.reports.names import Names
+from shared.admin.reports.read import days, tag_days
+from shared.admin.reports.scope import Wanted, scope_of, sees_all, teams_of
 from shared.domain.errors import Forbidden, NotFound
 
 __all__ = ["tags", "teams", "users"]

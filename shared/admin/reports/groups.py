@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from shared.admin.reports_names import Names, model_shown
-from shared.admin.reports_sums import Sum, exact, facts
-from shared.admin.reports_time import day_shown
+from shared.admin.reports.names import Names, model_shown
+from shared.admin.reports.sums import Sum, exact, facts
+from shared.admin.reports.time import day_shown
 from shared.domain.cost import dollars
 from shared.domain.ledger import Day, TagDay
 

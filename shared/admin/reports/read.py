@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from shared.admin.reports_names import deployment_shown
-from shared.admin.reports_scope import Scope
-from shared.admin.reports_time import Span
+from shared.admin.reports.names import deployment_shown
+from shared.admin.reports.scope import Scope
+from shared.admin.reports.time import Span
 from shared.app import App
 from shared.domain.ledger import Day, LedgerEntry, TagDay, day_of, day_sum, tag_sum
 from shared.storage.ports import Query

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from functions.bodies import Alias, Body, Budget, Duration, Id, Name, Need
+from functions.admin.bodies import Alias, Body, Budget, Duration, Id, Name, Need
 
 __all__ = [
     "BODIES",

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 from flask import Response
 
-from functions.admin_pages import count, newest, page_of, records
-from functions.admin_rows import key_row, team_row, user_row
+from functions.admin.bodies import asked
+from functions.admin.pages import count, newest, page_of, records
+from functions.admin.people_bodies import USER_BODIES as BODIES
+from functions.admin.people_bodies import DeleteUsers, NewUser, UpdateUser
+from functions.admin.rows import key_row, team_row, user_row
 from functions.answers import stream_answer
-from functions.bodies import asked
 from functions.http import Call, route
-from functions.people_bodies import USER_BODIES as BODIES
-from functions.people_bodies import DeleteUsers, NewUser, UpdateUser
 from shared.admin import users
 from shared.admin.keys import account_of
 from shared.admin.teams import find as find_team

@@ -7,7 +7,7 @@ import msgspec
 from flask import Response
 
 from functions.answers import stream_answer
-from shared.admin.reports_csv import as_csv
+from shared.admin.reports.csv import as_csv
 
 __all__ = ["array_answer", "csv_answer", "dumped"]
 

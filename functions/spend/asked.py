@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from functions.checks import integer, number, one_of
 from functions.http import Call
-from shared.admin.reports_names import NOBODY, key_of, key_of_alias
-from shared.admin.reports_rows import Row, batch_of
-from shared.admin.reports_scope import Wanted
-from shared.admin.reports_time import Span, span
+from shared.admin.reports.names import NOBODY, key_of, key_of_alias
+from shared.admin.reports.rows import Row, batch_of
+from shared.admin.reports.scope import Wanted
+from shared.admin.reports.time import Span, span
 from shared.domain.cost import nano
 from shared.domain.errors import BadRequest
 

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from flask import Response
 
-from functions import activity
 from functions.answers import json_answer
 from functions.body import json_object
 from functions.checks import one_of, string
 from functions.http import Call, Route, route
-from functions.spend_answers import array_answer, csv_answer, dumped
-from functions.spend_asked import (
+from functions.spend import activity
+from functions.spend.answers import array_answer, csv_answer, dumped
+from functions.spend.asked import (
     as_csv_wanted,
     flag,
     most,
@@ -27,9 +27,9 @@ from functions.spend_asked import (
     span_of,
     wanted_of,
 )
-from shared.admin.reports_csv import ROW, flat_days, flat_groups, flat_row
-from shared.admin.reports_daily import summaries
-from shared.admin.reports_groups import (
+from shared.admin.reports.csv import ROW, flat_days, flat_groups, flat_row
+from shared.admin.reports.daily import summaries
+from shared.admin.reports.groups import (
     GROUPS,
     by_day,
     by_key,
@@ -40,13 +40,13 @@ from shared.admin.reports_groups import (
     teams_by_day,
     total,
 )
-from shared.admin.reports_names import Names
-from shared.admin.reports_price import priced, tokens_of_messages, tokens_of_usage
-from shared.admin.reports_read import days, entries, tag_days
-from shared.admin.reports_rows import MOST, Row, row_rendered, rows
-from shared.admin.reports_scope import Scope, scope_of
-from shared.admin.reports_sums import exact
-from shared.admin.reports_time import Span, day_number, days_after, last_days
+from shared.admin.reports.names import Names
+from shared.admin.reports.price import priced, tokens_of_messages, tokens_of_usage
+from shared.admin.reports.read import days, entries, tag_days
+from shared.admin.reports.rows import MOST, Row, row_rendered, rows
+from shared.admin.reports.scope import Scope, scope_of
+from shared.admin.reports.sums import exact
+from shared.admin.reports.time import Span, day_number, days_after, last_days
 from shared.domain.cost import dollars
 from shared.domain.errors import BadRequest
 from shared.domain.ledger import Day

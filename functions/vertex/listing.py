@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, Final
 
 from functions.http import Call
-from functions.vertex_body import invalid
-from functions.vertex_filter import parsed_filter
-from functions.vertex_site import Site
+from functions.vertex.body import invalid
+from functions.vertex.filter import parsed_filter
+from functions.vertex.site import Site
 from shared.domain.access import scopes, visible
 from shared.domain.ids import canonical
 from shared.domain.passthrough import VertexJob, live, resource_of, shown

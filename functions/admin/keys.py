@@ -7,14 +7,9 @@ names it by itself, by its hash or by its `key_id`, and gets it back as it was n
 from collections.abc import Callable
 from typing import Any, Final
 
-from functions.admin_pages import flag, page_of, records
-from functions.admin_rows import iso, key_row, status_of
-from functions.auth import presented_key
-from functions.authority import may_ask, may_change, may_have_secret, may_manage
-from functions.bodies import asked, judged
-from functions.body import json_object
-from functions.http import Call, route
-from functions.key_bodies import (
+from functions.admin.authority import may_ask, may_change, may_have_secret, may_manage
+from functions.admin.bodies import asked, judged
+from functions.admin.key_bodies import (
     BODIES,
     BlockKey,
     DeleteKeys,
@@ -24,6 +19,11 @@ from functions.key_bodies import (
     ServiceAccountKey,
     UpdateKey,
 )
+from functions.admin.pages import flag, page_of, records
+from functions.admin.rows import iso, key_row, status_of
+from functions.auth import presented_key
+from functions.body import json_object
+from functions.http import Call, route
 from shared.admin import keys
 from shared.admin.keys import Made, account_of
 from shared.admin.names import find, find_alias

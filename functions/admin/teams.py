@@ -6,14 +6,11 @@ from typing import Any, Final
 import msgspec
 from flask import Response
 
-from functions.admin_pages import count, newest, page_of, records
-from functions.admin_rows import key_row, membership_row, team_row, user_row
-from functions.authority import leads, may_ask, may_join, may_manage
-from functions.bodies import Body, asked, judged
-from functions.body import json_object
-from functions.http import Call, route
-from functions.people_bodies import TEAM_BODIES as BODIES
-from functions.people_bodies import (
+from functions.admin.authority import leads, may_ask, may_join, may_manage
+from functions.admin.bodies import Body, asked, judged
+from functions.admin.pages import count, newest, page_of, records
+from functions.admin.people_bodies import TEAM_BODIES as BODIES
+from functions.admin.people_bodies import (
     AddMember,
     BlockTeam,
     DeleteMember,
@@ -22,7 +19,10 @@ from functions.people_bodies import (
     UpdateMember,
     UpdateTeam,
 )
-from functions.spend_answers import array_answer
+from functions.admin.rows import key_row, membership_row, team_row, user_row
+from functions.body import json_object
+from functions.http import Call, route
+from functions.spend.answers import array_answer
 from shared.admin import members, teams
 from shared.admin.keys import account_of
 from shared.admin.users import find as find_user

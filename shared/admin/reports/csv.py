@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from shared.admin.reports_names import Names, model_shown
-from shared.admin.reports_rows import Row, key_alias, row_told
-from shared.admin.reports_sums import Sum, facts
-from shared.admin.reports_time import day_shown
+from shared.admin.reports.names import Names, model_shown
+from shared.admin.reports.rows import Row, key_alias, row_told
+from shared.admin.reports.sums import Sum, facts
+from shared.admin.reports.time import day_shown
 from shared.domain.ledger import Day, TagDay
 
 __all__ = ["ROW", "as_csv", "flat_days", "flat_groups", "flat_row", "flat_tags"]
