@@ -6,6 +6,7 @@ from typing import Any
 
 from functions.checks import integer, number
 from functions.http import Call
+from shared.domain.access import visible
 from shared.domain.errors import ApiError
 from shared.storage.ports import Query
 
@@ -37,7 +38,8 @@ def page(
     for record in heapq.merge(
         *streams, key=lambda each: (getattr(each, first.order), each.id), reverse=first.descending
     ):
-        if keep(record) and not (found and found[-1].id == record.id):  # one's own may be the team's, too
+        twice = bool(found) and found[-1].id == record.id  # one's own may be the team's, too
+        if not twice and visible(call.caller, record) and keep(record):
             found.append(record)
             if len(found) > limit:
                 break

@@ -52,7 +52,7 @@ def _jobs(call: Call, after: VertexJob | None) -> Iterator[VertexJob]:
     streams = [_records(call, query, values, after) for query, values in sources or [(JOBS, ())]]
     seen = None
     for job in heapq.merge(*streams, key=lambda each: (each.created_at, each.id), reverse=True):
-        if job.id != seen:  # one's own may be the team's, too
+        if job.id != seen and visible(call.caller, job):  # one's own may be the team's, too
             yield job
         seen = job.id
 

@@ -116,7 +116,9 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
     role = None if user is None else user.user_role
     return Caller(
         owner=key.owner,
+        since=0 if user is None else user.created_at,
         team=key.team_id,
+        team_since=0 if team is None else team.created_at,
         user=key.user_id,
         key=key.key_id,
         name=key.key_alias or key.key_name,

@@ -29,7 +29,9 @@ class Caller:
     """A key with its user and team. `owner` goes on everything that it makes, and never changes."""
 
     owner: str  # `user:<user_id>`; of a key without a user `key:<key_id>`
+    since: int = 0  # what was made before is of another user, who had the same name and was deleted
     team: str | None = None  # team_id
+    team_since: int = 0  # the same of the team
     user: str | None = None  # user_id
     key: str = MASTER  # key_id
     name: str = MASTER  # the key's alias, or the end of the key: what reports and refusals call it
@@ -56,6 +58,8 @@ class Owned(Protocol):
     def owner(self) -> str: ...
     @property
     def team(self) -> str | None: ...
+    @property
+    def created_at(self) -> int: ...
 
 
 Thing = TypeVar("Thing", bound=Owned)
@@ -63,13 +67,16 @@ Thing = TypeVar("Thing", bound=Owned)
 
 def visible(caller: Caller, thing: Thing | None) -> Thing | None:
     """`thing` where the caller may see it, else None."""
-    if thing is None or caller.admin or thing.owner == caller.owner:
+    if thing is None or caller.admin:
         return thing
-    return thing if caller.shares and caller.team is not None and thing.team == caller.team else None
+    if thing.owner == caller.owner and thing.created_at >= caller.since:
+        return thing
+    shared = caller.shares and caller.team is not None and thing.team == caller.team
+    return thing if shared and thing.created_at >= caller.team_since else None
 
 
 def scopes(caller: Caller) -> list[tuple[str, str]]:
-    """What `visible` says, as a search: fields and values of which one has to agree. None for admins: they see all."""
+    """Where all lies that is `visible`: fields and values of which one has to agree. None for admins: they see all."""
     if caller.admin:
         return []
     shared = [("team", caller.team)] if caller.shares and caller.team is not None else []

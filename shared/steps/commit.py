@@ -36,6 +36,10 @@ class Turn:
     def get(self, kind: type[R], id: str) -> R | None:
         return self.tx.get(kind, id)
 
+    def prefetch(self, *places: tuple[type[Record], str]) -> None:
+        """Read what `get` will be asked for next, in one go."""
+        self.tx.prefetch(*places)
+
     def put(self, record: Record) -> None:
         self.tx.put(record)
 

@@ -60,10 +60,14 @@ def create(
             f"completion_window {request.completion_window!r} is not supported.", param="completion_window"
         )
 
+    theirs: list[str] = []
+
     def body(turn: Turn) -> Batch:
         memory = turn.get(Created, by_key) if by_key else None
         recent = turn.get(Created, by_body)
-        file = live(visible(caller, turn.get(File, file_id)), turn.now)
+        present = turn.get(File, file_id)
+        file = live(visible(caller, present), turn.now)
+        theirs[:] = [present.id] if present is not None and visible(caller, present) is None else []
         if memory is not None and memory.expire_at > turn.now and memory.body != body_hash:
             raise BadRequest(
                 "This Idempotency-Key was used with another request body. Use a new key for a new request.",
@@ -72,7 +76,7 @@ def create(
         if memory is None and retried:
             memory = recent
         if memory is not None and memory.expire_at > turn.now:
-            before = turn.get(Batch, memory.batch)
+            before = visible(caller, turn.get(Batch, memory.batch))
             if before is not None:
                 return before
         purse = Purse(app, turn, caller.payers)
@@ -109,6 +113,8 @@ def create(
         return batch
 
     batch = commit(app, body)
+    if theirs:
+        log("refused", severity="WARNING", audit=True, **caller.log_context(), not_theirs=theirs[0], batch_id=batch.id)
     log("batch_created" if batch.id == batch_id else "batch_repeated", **batch.log_context())
     return batch
 

@@ -99,6 +99,13 @@ class _Transaction:
             raise RuntimeError(f"{kind.__name__} {id}: reads come before writes")  # Firestore refuses it too
         return _get(self._connection, kind, id)
 
+    def prefetch(self, *places: tuple[type[Any], str]) -> None:
+        """Nothing is far away here; but what comes after a write is refused as everywhere."""
+        if self._connection is None:
+            raise RuntimeError("the transaction is over")
+        if self._writes:
+            raise RuntimeError(f"{places[0][0].__name__} {places[0][1]}: reads come before writes")
+
     def put(self, record: Record) -> None:
         self._write(_PUT, _row(record))
 

@@ -90,6 +90,7 @@ def test_another_list_never_allows_more(models: Models, known: list[str], listed
 class Thing:
     owner: str
     team: str | None
+    created_at: int = 100
 
 
 ANN = Caller(owner="user:ann", team="red")
@@ -117,3 +118,12 @@ def test_a_caller_sees_its_own_and_its_teams(caller: Caller, thing: Thing, seen:
     asked = scopes(caller)
     assert (caller.admin or any(getattr(thing, name) == value for name, value in asked)) is seen
     assert visible(caller, None) is None
+
+
+def test_what_was_made_before_a_user_or_a_team_of_that_name_is_of_another() -> None:
+    mine, shared = Thing("user:ann", None), Thing("user:bob", "red")
+    assert visible(replace(ANN, since=100, team_since=100), mine) is mine
+    assert visible(replace(ANN, since=100, team_since=100), shared) is shared
+    assert visible(replace(ANN, since=101), mine) is None
+    assert visible(replace(ANN, team_since=101), shared) is None
+    assert visible(replace(ANN, since=101), Thing("user:ann", "red")) is not None  # the team is still the same

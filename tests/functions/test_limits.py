@@ -17,7 +17,7 @@ from shared.domain.secret_key import hashed, mint
 from shared.steps.cancel import cancel
 from shared.storage.ports import Record, Transaction
 from tests.functions.conftest import Api
-from tests.functions.wire import envelope
+from tests.functions.wire import KEY, envelope
 
 Facts = Callable[[], list[dict[str, Any]]]
 BATCH = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
@@ -54,13 +54,13 @@ class Desk:
         return {"authorization": f"Bearer {secret}"}
 
     def team(self, team_id: str, caps: Caps | None = None, **fields: Any) -> str:
-        team = Team(id=team_account(team_id), team_id=team_id, created_at=1, updated_at=1, **fields)
+        team = Team(id=team_account(team_id), team_id=team_id, **{"created_at": 1, "updated_at": 1, **fields})
         account = Account(id=team.id, name=f"Team={team_id}", caps=caps or Caps())
         self.put(team, account)
         return team_id
 
     def user(self, user_id: str, caps: Caps | None = None, **fields: Any) -> str:
-        user = User(id=user_account(user_id), user_id=user_id, created_at=1, updated_at=1, **fields)
+        user = User(id=user_account(user_id), user_id=user_id, **{"created_at": 1, "updated_at": 1, **fields})
         account = Account(id=user.id, name=f"User={user_id}", caps=caps or Caps())
         self.put(user, account)
         return user_id
@@ -151,6 +151,35 @@ def test_a_user_called_like_the_admin_is_nobody_special(api: Api, desk: Desk) ->
         key = desk.key(f"of-{name}", user_id=desk.user(name))
         assert api.get(f"/v1/files/{file}", headers=key).status_code == 404
         assert listed(api, key, "/v1/files") == []
+
+
+def test_a_new_user_or_team_of_an_old_name_inherits_nothing(api: Api, desk: Desk) -> None:
+    def people(at: int) -> dict[str, str]:
+        user, team = desk.user("alice", created_at=at), desk.team("t", created_at=at)
+        return desk.key(f"k{at}", user_id=user, team_id=team)
+
+    before = people(api.clock.at)
+    file = uploaded(api, before)
+    batch = created(api, {**before, "idempotency-key": "once"}, file).json["id"]
+    api.clock.pass_by(5 * MINUTE)
+    after = people(api.clock.at)
+    mine = uploaded(api, after)
+
+    assert listed(api, after, "/v1/files") == [mine]
+    assert listed(api, after, "/v1/batches") == []
+    assert api.get(f"/v1/files/{file}", headers=after).status_code == 404
+    again = created(api, {**after, "idempotency-key": "once"}, mine)
+    assert again.status_code == 400 or again.json["id"] != batch
+    assert listed(api, {"authorization": f"Bearer {KEY}"}, "/v1/files") == [mine, file]
+
+
+def test_a_foreign_input_is_put_on_record(api: Api, desk: Desk, facts: Facts) -> None:
+    ann, bob = desk.key("ann"), desk.key("bob")
+    file = uploaded(api, ann)
+    facts()
+    assert created(api, bob, file).status_code == 200
+    [told] = [fact for fact in facts() if fact.get("audit")]
+    assert (told["key_id"], told["not_theirs"]) == ("key-bob", file)
 
 
 @pytest.mark.parametrize("times", [0, 1, 2, 3])

@@ -171,6 +171,25 @@ def test_an_id_may_be_added_again_after_its_deletion(documents: Documents) -> No
     assert documents.get(Note, "m") == Note(id="m", number=2)
 
 
+def test_what_is_read_in_one_go_is_what_each_read_gives(documents: Documents) -> None:
+    put(documents, Note(id="a", number=1), batch(id="a"))
+
+    def body(tx: Transaction) -> list[Any]:
+        tx.prefetch((Note, "a"), (Note, "b"), (Batch, "a"), (Note, "a"))
+        return [tx.get(Note, "a"), tx.get(Note, "b"), tx.get(Batch, "a")]
+
+    assert documents.transact(body) == [Note(id="a", number=1), None, batch(id="a")]
+
+
+def test_reading_in_one_go_comes_before_writes_too(documents: Documents) -> None:
+    def body(tx: Transaction) -> None:
+        tx.put(Note(id="a"))
+        tx.prefetch((Note, "b"))
+
+    with pytest.raises(RuntimeError, match="reads come before writes"):
+        documents.transact(body)
+
+
 @pytest.mark.parametrize(
     "write",
     [

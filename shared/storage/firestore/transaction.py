@@ -66,16 +66,19 @@ class Try:
         self._taken: str | None = None
 
     def get(self, kind: type[R], id: str) -> R | None:
+        self.prefetch((kind, id))
+        document = self._seen[self._name(kind, id)]
+        return None if document is None else record_of(kind, document)
+
+    def prefetch(self, *places: tuple[type[Any], str]) -> None:
         self._refuse_when_over()
         if self._pending:
-            raise RuntimeError(f"{kind.__name__} {id}: reads come before writes")
-        name = self._name(kind, id)
-        if name not in self._seen:
+            raise RuntimeError(f"{places[0][0].__name__} {places[0][1]}: reads come before writes")
+        names = dict.fromkeys(self._name(kind, id) for kind, id in places)
+        if missing := [name for name in names if name not in self._seen]:
             self._failed = True
-            self._seen |= self._calls.read([name], seconds=self._seconds())
+            self._seen |= self._calls.read(missing, seconds=self._seconds())
             self._failed = False
-        document = self._seen[name]
-        return None if document is None else record_of(kind, document)
 
     def put(self, record: Record) -> None:
         self._refuse_when_over()
