@@ -17,6 +17,7 @@ from shared.domain.access import MASTER, NOTHING, Caller, allows, visible
 from shared.domain.batch import Batch
 from shared.domain.errors import ApiError, Forbidden, MethodNotAllowed, NotFound
 from shared.domain.files import File, Upload
+from shared.domain.globs import fits
 from shared.domain.ids import canonical, decoded, new_request_id
 from shared.domain.layout import file_of_object
 from shared.domain.passthrough import VertexJob
@@ -42,7 +43,9 @@ _OFFERED: Final = (
     "Of Vertex AI this server offers batchPredictionJobs, to create, get, list, cancel and delete, at "
     "/v1/projects/PROJECT/locations/LOCATION/batchPredictionJobs."
 )
+_LONGEST_PATH: Final = 8_192
 _LONGEST_ECHO: Final = 200
+_SECRET: Final = re.compile(r"sk-.*", re.DOTALL)
 
 T = TypeVar("T", Batch, File, Upload, VertexJob)  # what has an owner
 
@@ -55,6 +58,7 @@ class Call:
     caller: Caller
     request: Request
     names: Mapping[str, str]  # what stood in the path; decoded once, and not yet judged
+    route: str = "-"  # as the table has it, and so without what stood in the path: there may be a key
     provider: str | None = None  # in front of the path
 
     def find(self, kind: type[T], text: str) -> T | None:
@@ -70,8 +74,12 @@ class Call:
         """The record, where the caller may see it. That somebody has tried is put on record."""
         seen = visible(self.caller, record)
         if record is not None and seen is None:
-            log("refused", severity="WARNING", audit=True, **self.caller.log_context(), not_theirs=record.id)
+            self.record_try(record.id)
         return seen
+
+    def record_try(self, id: str) -> None:
+        """Put on record that the caller has tried for what is somebody else's."""
+        log("refused", severity="WARNING", audit=True, **self.caller.log_context(), not_theirs=id)
 
     def may_use(self, group: str) -> bool:
         """Whether the caller's lists of models have the group, or the pattern, of this name."""
@@ -105,6 +113,11 @@ class Route:
     google: bool = False  # whose errors are in Google's words
 
     @property
+    def spellings(self) -> tuple[str, ...]:
+        """Its path, and with the version in front, where it is known by that."""
+        return (self.path,) if self.manages else (self.path, f"/v1{self.path}")
+
+    @property
     def manages(self) -> bool:
         """Whether it is about keys, teams, users and spend, and not about files, batches, models and jobs."""
         return self.path.startswith(("/key/", "/team/", "/user/", "/spend/", "/global/", "/v2/", "/tag/", "/customer/"))
@@ -113,8 +126,12 @@ class Route:
 def route(
     method: str, path: str, handler: Handler, *, open: bool = False, admin: bool = False, google: bool = False
 ) -> Route:
-    """`path` such as `/files/{id}/content`. An id may contain anything, also slashes: the handler refuses it."""
-    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(path))
+    """`path` such as `/files/{id}/content`. An id may contain anything, also slashes: the handler refuses it.
+
+    Of several names in a path none has a slash: else there were many ways to read a long one, and each would be tried.
+    """
+    some = ".+" if path.count("{") == 1 else "[^/]+"
+    pattern = re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{some})", re.escape(path))
     return Route(
         method=method,
         path=path,
@@ -170,8 +187,8 @@ def _answered(app: App, caller: Caller, found: Route, names: Mapping[str, str], 
     _refuse_route(caller, found, request)
     refuse_encoded(request)
     limit_body(request, app.body_bytes)
-    provider = _split(request)[0]
-    answer = found.handler(Call(app=app, caller=caller, request=request, names=names, provider=provider))
+    route, provider = f"{found.method} {found.path}", _split(request)[0]
+    answer = found.handler(Call(app=app, caller=caller, request=request, names=names, route=route, provider=provider))
     return answer if isinstance(answer, Response) else json_answer(answer)
 
 
@@ -180,21 +197,29 @@ def _refuse_route(caller: Caller, found: Route, request: Request) -> None:
     if found.admin and not (caller.admin or (caller.viewer and request.method in {"GET", "HEAD"})):
         raise Forbidden(f"Only an admin may do this: {found.method} {found.path}.", type="auth_error")
     if caller.reads_only and request.method not in {"GET", "HEAD"}:
-        raise Forbidden("This key may only read: its key_type is read_only.", type="auth_error")
-    if caller.routes is not None and not found.open and not any(_covers(each, found) for each in caller.routes):
+        why = "its key_type is read_only, or its user's role internal_user_viewer"
+        raise Forbidden(f"This key may only read: {why}.", type="auth_error")
+    if not found.open and not all(any(_covers(each, found) for each in listed) for listed in caller.routes):
         raise Forbidden(f"This key is not for {found.path}: see its allowed_routes.", type="auth_error")
 
 
 def _covers(said: str, found: Route) -> bool:
-    """Whether one of a key's `allowed_routes` means this route: a path, one with `*` behind it, or LiteLLM's groups."""
+    """Whether one of a key's `allowed_routes` means this route: a path, what is under it, one with `*`, or one of
+    LiteLLM's groups.
+    """
     match said:
         case "llm_api_routes" | "openai_routes":
             return not found.manages
-        case "management_routes" | "info_routes":
+        case "management_routes":
             return found.manages
+        case "info_routes":
+            return found.method == "GET" and (found.manages or found.path.startswith("/model"))
+        case "spend_tracking_routes":
+            return found.path.startswith(("/spend/", "/global/spend"))
         case _:
-            path, star, _ = _VERSION.sub("", said, count=1).partition("*")
-            return found.path.startswith(path) if star else found.path == path
+            said = said.rstrip("/")
+            under = f"{said}/" if said else "none"
+            return any(path == said or path.startswith(under) or fits(said, path) for path in found.spellings)
 
 
 def _is_google(found: Route | None, request: Request) -> bool:
@@ -216,12 +241,14 @@ def _record_refusal(found: Route | None, told: ApiError, asked: Mapping[str, str
 
 
 def _find(routes: Sequence[Route], request: Request) -> tuple[Route, Mapping[str, str]]:
+    if len(request.path) > _LONGEST_PATH:
+        raise NotFound(f"Invalid URL: a path has at most {_LONGEST_PATH:,} characters.")
     _, rest = _split(request)
     method = "GET" if request.method == "HEAD" else request.method
     for each in routes:
         if each.method == method and (match := each.pattern.fullmatch(rest)):
             return each, match.groupdict()
-    shown = f"{request.method[:20]} {request.path[:_LONGEST_ECHO]}"
+    shown = f"{request.method[:20]} {_SECRET.sub('sk-...', request.path)[:_LONGEST_ECHO]}"
     if methods := _methods(routes, request):
         raise MethodNotAllowed(f"Invalid method for URL ({shown}). Use {' or '.join(methods)}.")
     raise NotFound(f"Invalid URL ({shown})" + (f". {_OFFERED}" if _is_google(None, request) else ""))

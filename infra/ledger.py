@@ -1,10 +1,17 @@
-"""Proves that a store's money adds up: `infra/dev ledger check [--data DIR | --documents URL]`.
+"""Proves that a store's money adds up, and brings an older one up to date.
 
-The ledger's entries, the costs of batches and of passed-through jobs, accounts, what is held back, and the sums by day
-and by tag are held against each other; each entry's amount is computed again from its tokens, and with `--objects` from
-what the provider wrote. It may be done while a stack runs: a difference is looked at again, until nothing moved
-meanwhile, before it is believed. Ends with 1 where something differs, with 3 where it could not be told because it
-never stood still, with 2 where the store cannot be opened.
+  infra/dev ledger check    [--data DIR | --documents URL]
+  infra/dev ledger rebuild  [--data DIR | --documents URL]
+
+check: entries of the ledger, the costs of batches and of passed-through jobs, accounts, what is held back, and the sums
+by day and by tag are held against each other; each entry's amount is computed again from its tokens, and with
+`--objects` from what the provider wrote. It may be done while a stack runs: a difference is looked at again, until
+nothing moved meanwhile, before it is believed. Ends with 1 where something differs, with 3 where it could not be told
+because it never stood still, with 2 where the store cannot be opened.
+
+rebuild: after an upgrade from a version without sums by day, entries are written again, so that queries find them, and
+the sums by day and tag are made anew. Stop the stack first: nothing of the older version may run, and of this one
+nothing should collect. It may be stopped and done again at any time. Ends as check does.
 """
 
 import argparse
@@ -19,6 +26,7 @@ from typing import Any, Final, TextIO
 
 from infra.ledger_look import FACTS, Difference, Look, look
 from infra.ledger_price import amounts, predictions
+from infra.ledger_rebuild import Moving, rebuild
 from infra.local.data import DATA_BUCKET, WORK_BUCKET
 from shared.app import App, compose
 from shared.domain.errors import ConfigError, Transient
@@ -115,12 +123,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with redirect_stdout(sys.stderr):  # where the steps' own log belongs
             app = compose(read_settings(_environment(options), clients=False), keys=False)
-            report = check(app, objects=options.objects is not None)
+            done = rebuild(app) if options.command == "rebuild" else check(app, objects=options.objects is not None)
+    except Moving:
+        print("ledger: batches are collected all the time: stop the stack, and do it again", file=sys.stderr)
+        return 3
     except (ConfigError, Transient, OSError) as error:
         print(f"ledger: {error}", file=sys.stderr)
         return 2
-    report.print(out)
-    return report.code
+    done.print(out)
+    return done.code
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
@@ -146,8 +157,10 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="infra/dev ledger", description=__doc__)
-    parser.add_argument("command", choices=("check",))
+    parser = argparse.ArgumentParser(
+        prog="infra/dev ledger", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=("check", "rebuild"))
     parser.add_argument("--data", type=Path, default=ROOT / ".offpeak", help="folder of a stack on one machine")
     parser.add_argument("--documents", help="instead: sqlite:///PATH or firestore://PROJECT/DATABASE")
     parser.add_argument(
@@ -155,7 +168,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         nargs="?",
         const="",
         metavar="URL",
-        help="compute amounts from predictions, too; they are in the data folder, or at gcs or file:///DIR",
+        help="check: compute amounts from predictions, too; they are in the data folder, or at gcs or file:///DIR",
     )
     parser.add_argument("--config", help="configuration: deployments and prices; default: as the stack has it")
     return parser.parse_args(arguments)

@@ -10,18 +10,29 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
 
-from shared.admin.reports.read import added, empty_sums, pages
+from shared.admin.reports.read import pages
 from shared.app import App
 from shared.domain.account import Account
 from shared.domain.batch import Batch
 from shared.domain.cost import Cost
 from shared.domain.keys import Key, Team, User, member_account
-from shared.domain.ledger import Day, LedgerEntry, TagDay
+from shared.domain.ledger import Day, LedgerEntry, TagDay, added, empty_sums
 from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard, ShardStatus
 from shared.domain.usage import Tokens
 from shared.storage.ports import Query
-from shared.storage.queries import BATCHES, DAYS, JOBS, KEYS, LEDGER, SHARDS_OF_BATCH, TAG_DAYS, TEAMS, USERS
+from shared.storage.queries import (
+    ACCOUNTS,
+    BATCHES,
+    DAYS,
+    JOBS,
+    KEYS,
+    LEDGER,
+    SHARDS_OF_BATCH,
+    TAG_DAYS,
+    TEAMS,
+    USERS,
+)
 
 __all__ = ["FACTS", "Difference", "Look", "Mark", "everything", "look"]
 
@@ -135,15 +146,17 @@ def look(app: App) -> Look:
     for id, said in charged.items():
         for entry_id in said.entries:
             found.compare("entries", entry_id, "its batch", "of nobody", id, (Batch, id), (VertexJob, id))
-    for id, due in accounts.items():
-        _account(app, found, id, due)
+    stored = {account.id: account for account in everything(app, ACCOUNTS)}
+    for id in {**accounts, **stored}:
+        account = stored.get(id) or app.documents.get(Account, id) or Account(id=id)
+        _account(found, account, accounts.get(id, _Due()))
     _sums(app, found, DAYS, sums[Day])
     _sums(app, found, TAG_DAYS, sums[TagDay])
     return found
 
 
 def _accounts(app: App) -> Iterator[str]:
-    """Those of everybody that there is; those of who was deleted stand on what they have paid."""
+    """Those of everybody that there is; those of who was deleted stand on what they have paid, or in the store."""
     for key in everything(app, KEYS):
         yield _id(key)
     for user in everything(app, USERS):
@@ -210,8 +223,8 @@ def _owned(found: Look, record: Batch | VertexJob, said: _Charged, mark: Mark) -
         found.compare("entries", record.id, "owner, team, key, user and tags in its entries", other, whose, mark)
 
 
-def _account(app: App, found: Look, id: str, due: _Due) -> None:
-    account, mark = app.documents.get(Account, id) or Account(id=id), (Account, id)
+def _account(found: Look, account: Account, due: _Due) -> None:
+    id, mark = account.id, (Account, account.id)
     found.counts["accounts"] += 1
     found.counts["held"] += 1
     found.compare("accounts", id, "spent", account.spent, due.spent, mark)

@@ -123,7 +123,7 @@ def _recounted(app: App, entry: LedgerEntry) -> tuple[Meter, Cost]:
             read = False
         if entry.counts.completed and not (read and count.read):
             raise Unknowable("whose predictions are gone")
-        count.add_missing()
+        count.add_missing(blind=not read)
         return count.meter, count.cost
     shard, batch = app.documents.get(Shard, entry.id), app.documents.get(Batch, entry.batch)
     if shard is None or batch is None:

@@ -1,23 +1,37 @@
-"""Who may manage keys and members: admins all of them, and the admins of a team those of the team.
+"""Who may manage keys and members, and who sees whose records; that somebody has tried is put on record.
 
-A team's admin is a user whose role in the team is `admin`. Such a one makes keys of the team for himself or for nobody,
-changes, blocks and deletes all of them, makes anew those that are nobody's or his own, and has users who exist come and
-go. A key acts as its user, so that nobody is ever handed a key of somebody else's. Whoever is neither is refused before
-anything else of the request is looked at: what exists and what does not is all the same to him.
+Admins manage all of them, and the admins of a team those of the team.
+
+A team's admin is a user whose role in the team is `admin`. Such a one makes keys of the team for himself, changes,
+blocks and deletes all of them, makes anew his own, and has users come and go, by their ids alone: whether there is such
+a user he is not told. A key acts as its user, so that nobody is ever handed a key of somebody else's; nor one of
+nobody's, for which none of the limits would hold that are set for him. Nor does he set his own budget in the team.
+Whoever is neither is refused before anything else of the request is looked at: what exists and what does not is all the
+same to him.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from functions.http import Call
-from shared.admin.people import member_of
+from shared.admin import sight
 from shared.admin.teams import find as find_team
 from shared.admin.users import find as find_user
-from shared.admin.users import find_by_email
 from shared.domain.errors import Forbidden
-from shared.domain.keys import Key
+from shared.domain.keys import Key, Team, User
 
-__all__ = ["leads", "may_ask", "may_change", "may_have_secret", "may_join", "may_manage"]
+__all__ = [
+    "leads",
+    "may_ask",
+    "may_budget",
+    "may_change",
+    "may_have_secret",
+    "may_manage",
+    "may_name",
+    "own_key",
+    "own_team",
+    "own_user",
+]
 
 _ADMINS_ALONE: Final = ("user_id", "team_id", "key_type", "allowed_routes", "spend")  # of what a key may be changed in
 
@@ -30,12 +44,7 @@ def may_ask(call: Call) -> None:
 
 def leads(call: Call, team_id: object) -> bool:
     """Whether the caller is an admin of this team."""
-    user = call.caller.user
-    if user is None or not isinstance(team_id, str) or not team_id:
-        return False
-    team = find_team(call.app, team_id)
-    member = None if team is None else member_of(team, user)
-    return member is not None and member.role == "admin"
+    return isinstance(team_id, str) and bool(team_id) and sight.leads(call.app, call.caller, team_id)
 
 
 def may_manage(call: Call, team_id: object) -> None:
@@ -45,9 +54,9 @@ def may_manage(call: Call, team_id: object) -> None:
 
 
 def may_have_secret(call: Call, user_id: str | None) -> None:
-    """Forbidden where a team's admin would be shown a key of somebody else's."""
-    if not call.caller.admin and user_id not in {None, call.caller.user}:
-        raise Forbidden("Only an admin may be given a key of another user.", type="auth_error")
+    """Forbidden where a team's admin would be shown a key that is not his own."""
+    if not call.caller.admin and user_id != call.caller.user:
+        raise Forbidden("Only an admin may be given a key of another user, or of none.", type="auth_error")
 
 
 def may_change(call: Call, key: Key, wanted: Mapping[str, Any]) -> None:
@@ -57,13 +66,43 @@ def may_change(call: Call, key: Key, wanted: Mapping[str, Any]) -> None:
             raise Forbidden(f"Only an admin may change {name} of a key.", type="auth_error")
 
 
-def may_join(call: Call, wanted: Collection[Mapping[str, Any]]) -> None:
-    """Forbidden where a team's admin names users who do not exist: they would be created."""
-    for each in () if call.caller.admin else wanted:
-        user_id, email = each.get("user_id"), each.get("user_email")
-        if (find_user(call.app, user_id) if user_id else find_by_email(call.app, email or "")) is None:
-            raise Forbidden("Only an admin may have users join who do not exist yet.", type="auth_error")
+def may_name(call: Call, wanted: Collection[Mapping[str, Any]]) -> None:
+    """Forbidden where a team's admin names users by address: whoever guesses one would be told whose it is."""
+    if not call.caller.admin and any(each.get("user_email") for each in wanted):
+        raise Forbidden("Only an admin may name users by user_email. Name them by user_id.", type="auth_error")
+
+
+def may_budget(call: Call, wanted: Mapping[str, Any]) -> None:
+    """Forbidden where a team's admin would set his own budget in the team."""
+    if not call.caller.admin and wanted.get("user_id") == call.caller.user and "max_budget_in_team" in wanted:
+        raise Forbidden("Only an admin may change your own budget in the team.", type="auth_error")
+
+
+def own_key(call: Call, key: Key | None) -> Key | None:
+    """The key, where the caller may see it."""
+    if key is None or sight.sees_key(call.caller, key):
+        return key
+    call.record_try(key.key_id)
+    return None
+
+
+def own_user(call: Call, user_id: str) -> User | None:
+    """The user of this id, where the caller may see him."""
+    user = find_user(call.app, user_id)
+    if user is None or sight.sees_user(call.caller, user_id):
+        return user
+    call.record_try(user_id)
+    return None
+
+
+def own_team(call: Call, team_id: str) -> Team | None:
+    """The team of this id, where the caller may see it; what is others' in it is for who `leads` it."""
+    team = find_team(call.app, team_id)
+    if team is None or sight.sees_team(call.caller, team_id):
+        return team
+    call.record_try(team_id)
+    return None
 
 
 def _forbidden(call: Call) -> Forbidden:
-    return Forbidden(f"Only an admin may do this: {call.request.method} {call.request.path[:100]}.", type="auth_error")
+    return Forbidden(f"Only an admin may do this: {call.route}.", type="auth_error")

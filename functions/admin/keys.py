@@ -7,7 +7,7 @@ names it by itself, by its hash or by its `key_id`, and gets it back as it was n
 from collections.abc import Callable
 from typing import Any, Final
 
-from functions.admin.authority import may_ask, may_change, may_have_secret, may_manage
+from functions.admin.authority import may_ask, may_change, may_have_secret, may_manage, own_key
 from functions.admin.bodies import asked, judged
 from functions.admin.key_bodies import (
     BODIES,
@@ -31,7 +31,7 @@ from shared.admin.teams import find as find_team
 from shared.app import App
 from shared.domain.account import spend
 from shared.domain.cost import dollars
-from shared.domain.errors import BadRequest, NotFound
+from shared.domain.errors import BadRequest, Conflict, NotFound
 from shared.domain.keys import Key
 from shared.storage.queries import KEYS, KEYS_OF_ALIAS, KEYS_OF_TEAM, KEYS_OF_USER
 
@@ -52,16 +52,15 @@ def generate(call: Call) -> dict[str, Any]:
     body = json_object(call.request)
     may_manage(call, body.get("team_id"))
     wanted = judged(body, GenerateKey)
+    if not call.caller.admin and wanted.get("user_id") is None:
+        wanted["user_id"] = call.caller.user  # as at LiteLLM
     may_have_secret(call, wanted.get("user_id"))
     return _made(keys.generate(call.app, call.caller, wanted))
 
 
 def service_account(call: Call) -> dict[str, Any]:
     """A key of a team, and of no user."""
-    may_ask(call)
-    body = json_object(call.request)
-    may_manage(call, body.get("team_id"))
-    wanted = judged(body, ServiceAccountKey)
+    wanted = asked(call.request, ServiceAccountKey)
     if find_team(call.app, wanted["team_id"]) is None:
         message = "team_id does not exist. Please specify a valid `team_id` in the request body."
         raise BadRequest(message, param="team_id", code="team_not_found")
@@ -71,8 +70,8 @@ def service_account(call: Call) -> dict[str, Any]:
 def info(call: Call) -> dict[str, Any]:
     """The key that is named, or the one that asks. A foreign key answers like an unknown one."""
     named = call.request.args.get("key")
-    key = find(call.app, named or presented_key(call.request))
-    if key is None or not _sees(call, key):
+    key = own_key(call, find(call.app, named or presented_key(call.request)))
+    if key is None:
         raise _unknown()
     row = key_row(key, account_of(call.app, key.key_id)) | {"status": status_of(key, call.app.now())}
     return {"key": named or row["token"], "info": {name: value for name, value in row.items() if name != "token"}}
@@ -151,7 +150,9 @@ def delete(call: Call) -> dict[str, Any]:
     if len(found) < len(named):
         message = f"Not all keys passed in exist: {len(named)} were named, {len(found)} found. None was deleted."
         raise BadRequest(message, param="keys", code="key_not_found")
-    keys.delete(call.app, call.caller, found)
+    if keys.delete(call.app, call.caller, found) < len(found):
+        message = "Some of the keys were changed or deleted meanwhile, and those were left as they are. Ask again."
+        raise Conflict(message, param="keys", code="key_changed")
     return {"deleted_keys": named}
 
 
@@ -201,7 +202,7 @@ def reset_spend(call: Call) -> dict[str, Any]:
 
 ROUTES: Final = (
     route("POST", "/key/generate", generate),
-    route("POST", "/key/service-account/generate", service_account),
+    route("POST", "/key/service-account/generate", service_account, admin=True),
     route("GET", "/key/info", info),
     route("GET", "/key/list", listing),
     route("POST", "/key/update", update),
@@ -239,12 +240,6 @@ def _one(call: Call, named: object, look: Callable[[App, str], Key | None] = fin
 def _some(named: object) -> list[object]:
     """What is named; one thing that no key can be where it is nothing."""
     return named[:_MOST] if isinstance(named, list) and named else [None]
-
-
-def _sees(call: Call, key: Key) -> bool:
-    caller = call.caller
-    own = key.key_id == caller.key or (caller.user is not None and key.user_id == caller.user)
-    return caller.admin or caller.viewer or own
 
 
 def _unknown() -> NotFound:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from flask import Response
 
-from functions.admin.authority import leads, may_ask, may_join, may_manage
+from functions.admin.authority import leads, may_ask, may_budget, may_manage, may_name, own_team
 from functions.admin.bodies import Body, asked, judged
 from functions.admin.pages import count, newest, page_of, records
 from functions.admin.people_bodies import TEAM_BODIES as BODIES
@@ -25,6 +25,7 @@ from functions.http import Call, route
 from functions.spend.answers import array_answer
 from shared.admin import members, teams
 from shared.admin.keys import account_of
+from shared.admin.sight import sees_all
 from shared.admin.users import find as find_user
 from shared.domain.errors import BadRequest, NotFound
 from shared.domain.keys import Team, member_account
@@ -53,10 +54,10 @@ def info(call: Call) -> dict[str, Any]:
     caller, team_id = call.caller, call.request.args.get("team_id") or call.caller.team
     if team_id is None:
         raise BadRequest("Malformed request. No team id passed in.", param="team_id", code="missing_required_parameter")
-    everything = caller.admin or caller.viewer or (team_id == caller.team and leads(call, team_id))
-    team = teams.find(call.app, team_id) if everything or team_id == caller.team else None
+    team = own_team(call, team_id)
     if team is None:
         raise _unknown(team_id)
+    everything = sees_all(caller) or leads(call, team_id)
     keys = newest(call, KEYS_OF_TEAM, team_id, limit=_SHOWN if everything else _GULP)
     if not everything:
         own = (each for each in keys if each.key_id == caller.key or (caller.user and each.user_id == caller.user))
@@ -131,22 +132,24 @@ def delete(call: Call) -> dict[str, Any]:
 
 
 def member_add(call: Call) -> dict[str, Any]:
+    """The team with more members. Of the users themselves only admins are shown anything."""
     wanted = _managed(call, AddMember)
-    may_join(call, wanted["member"])
+    may_name(call, wanted["member"])
     joined = members.add(call.app, call.caller, wanted.pop("team_id"), wanted)
-    roles = {each.user_id: each for each in joined.team.members}
+    roles = [{"user_id": each.user_id, "role": each.role} for each in joined.members]
     return {
         **team_row(joined.team, joined.account),
-        "updated_users": [user_row(each) for each in joined.users],
+        "updated_users": [user_row(each) for each in joined.users] if call.caller.admin else roles,
         "updated_team_memberships": [
-            membership_row(joined.team, roles[each.user_id], joined.allowances.get(each.user_id))
-            for each in joined.users
+            membership_row(joined.team, each, joined.allowances.get(each.user_id)) for each in joined.members
         ],
     }
 
 
 def member_update(call: Call) -> dict[str, Any]:
     wanted = _managed(call, UpdateMember)
+    may_name(call, [wanted])
+    may_budget(call, wanted)
     team, member, account = members.update(call.app, call.caller, wanted.pop("team_id"), wanted)
     row = membership_row(team, member, account)
     budget = row["litellm_budget_table"] or {}
@@ -165,6 +168,7 @@ def member_update(call: Call) -> dict[str, Any]:
 
 def member_delete(call: Call) -> dict[str, Any]:
     wanted = _managed(call, DeleteMember)
+    may_name(call, [wanted])
     return team_row(*members.remove(call.app, call.caller, wanted.pop("team_id"), wanted))
 
 

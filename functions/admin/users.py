@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from flask import Response
 
+from functions.admin.authority import own_user
 from functions.admin.bodies import asked
 from functions.admin.pages import count, newest, page_of, records
 from functions.admin.people_bodies import USER_BODIES as BODIES
@@ -14,6 +15,7 @@ from functions.answers import stream_answer
 from functions.http import Call, route
 from shared.admin import users
 from shared.admin.keys import account_of
+from shared.admin.sight import sees_all
 from shared.admin.teams import find as find_team
 from shared.domain.errors import NotFound
 from shared.domain.keys import Team, User
@@ -42,10 +44,10 @@ def new(call: Call) -> dict[str, Any]:
 def info(call: Call) -> dict[str, Any]:
     """A user with the newest keys, and with the teams. A foreign user answers like an unknown one."""
     caller, named = call.caller, call.request.args.get("user_id")
-    everything, user_id = caller.admin or caller.viewer, named or caller.user
+    everything, user_id = sees_all(caller), named or caller.user
     if user_id is None and everything:
         return _of_nobody(call)
-    user = None if user_id is None else users.find(call.app, user_id) if everything or user_id == caller.user else None
+    user = None if user_id is None else own_user(call, user_id)
     if user is None:
         message = f"User {(user_id or '')[:256]} not found"
         raise NotFound(message, param="user_id", code="user_not_found", type="not_found_error")

@@ -8,12 +8,14 @@ from flask import Response
 from functions.answers import json_answer
 from functions.http import Call
 from functions.spend.answers import csv_answer
-from functions.spend.asked import as_csv_wanted, page_of, span_of, wanted_of
+from functions.spend.asked import as_csv_wanted, listed, page_of, span_of, text_of, wanted_of
 from shared.admin.reports.csv import flat_days, flat_tags
 from shared.admin.reports.daily import Activity, activity, tag_activity
 from shared.admin.reports.names import Names
 from shared.admin.reports.read import days, tag_days
-from shared.admin.reports.scope import Wanted, scope_of, sees_all, teams_of
+from shared.admin.reports.scope import Wanted, scope_of, teams_of
+from shared.admin.sight import sees_all
+from shared.admin.teams import find as find_team
 from shared.domain.errors import Forbidden, NotFound
 
 __all__ = ["tags", "teams", "users"]
@@ -21,7 +23,7 @@ __all__ = ["tags", "teams", "users"]
 
 def users(call: Call) -> Response:
     """Of all users, or of one; a key that sees only its own need not name it."""
-    user, caller = call.request.args.get("user_id"), call.caller
+    user, caller = text_of(call, "user_id"), call.caller
     if user is not None and not sees_all(caller) and user != caller.user:
         raise Forbidden("This key may see its own user's spend alone.", param="user_id", type="auth_error")
     return _by(call, wanted_of(call), "user", 50)
@@ -29,22 +31,23 @@ def users(call: Call) -> Response:
 
 def teams(call: Call) -> Response:
     """Of all teams, or of some. Who does not lead every one of them sees what is its own of it."""
-    asked, without = call.request.args.get("team_ids"), call.request.args.get("exclude_team_ids")
-    chosen = None if asked is None else list(dict.fromkeys(asked.split(",")))
+    chosen, without = listed(call, "team_ids"), listed(call, "exclude_team_ids")
     if not sees_all(call.caller):
         own = teams_of(call.app, call.caller)
         chosen = own if chosen is None else chosen
         for team in chosen:
             if team not in own:
+                if find_team(call.app, team) is not None:
+                    call.record_try(team)
                 raise NotFound(f"This key's user does not belong to a team {team[:200]!r}.", param="team_ids")
-    return _by(call, wanted_of(call, teams=chosen, but_teams=without.split(",") if without else ()), "team", 10)
+    return _by(call, wanted_of(call, teams=chosen, but_teams=[each for each in without or () if each]), "team", 10)
 
 
 def tags(call: Call) -> Response:
     """Of all tags, or of some."""
-    asked, span = call.request.args.get("tags"), span_of(call)
+    tags, span = listed(call, "tags"), span_of(call)
     page, size = page_of(call, 10)
-    scope = scope_of(call.app, call.caller, wanted_of(call, tags=frozenset(asked.split(",")) if asked else None))
+    scope = scope_of(call.app, call.caller, wanted_of(call, tags=frozenset(tags) if tags and any(tags) else None))
     found = tag_days(call.app, scope, span)
     if as_csv_wanted(call):
         return csv_answer(*flat_tags(found))

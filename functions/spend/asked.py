@@ -12,10 +12,23 @@ from shared.admin.reports.time import Span, span
 from shared.domain.cost import nano
 from shared.domain.errors import BadRequest
 
-__all__ = ["as_csv_wanted", "flag", "most", "page_of", "row_filter", "row_order", "span_if_any", "span_of", "wanted_of"]
+__all__ = [
+    "as_csv_wanted",
+    "flag",
+    "listed",
+    "most",
+    "page_of",
+    "row_filter",
+    "row_order",
+    "span_if_any",
+    "span_of",
+    "text_of",
+    "wanted_of",
+]
 
 _MOST_PER_PAGE: Final = 1_000
 _MOST_RANKED: Final = 10_000
+_LONGEST: Final = 256  # characters of a name; and stores refuse to look for much more
 _FLAGS: Final = {
     "true": True,
     "1": True,
@@ -70,19 +83,29 @@ def wanted_of(
     tags: Collection[str] | None = None,
 ) -> Wanted:
     """The filters that all routes share. `user`: which parameter names the user."""
-    args = call.request.args
-    tag, team, request = args.get("tag"), args.get("team_id"), args.get("request_id")
+    tag, team, request = (text_of(call, name) for name in ("tag", "team_id", "request_id"))
     return Wanted(
         key=_key(call),
-        user=args.get(user),
+        user=text_of(call, user),
         teams=(team,) if teams is None and team is not None else teams,
         but_teams=but_teams,
-        model=args.get("model"),
-        group=args.get("model_group"),
-        deployment=args.get("model_id"),
+        model=text_of(call, "model"),
+        group=text_of(call, "model_group"),
+        deployment=text_of(call, "model_id"),
         tags=(tag,) if tags is None and tag is not None else tags,
         batch=None if request is None else batch_of(request),
     )
+
+
+def text_of(call: Call, name: str) -> str | None:
+    """A parameter that is some name."""
+    return _named(call.request.args.get(name), name)
+
+
+def listed(call: Call, name: str) -> list[str] | None:
+    """A parameter that is names with commas between them, each of them once."""
+    said = call.request.args.get(name)
+    return None if said is None else [str(_named(each, name)) for each in dict.fromkeys(said.split(","))]
 
 
 def as_csv_wanted(call: Call) -> bool:
@@ -142,13 +165,20 @@ def row_filter(call: Call) -> Callable[[Row], bool]:
     return keep
 
 
+def _named(said: str | None, name: str) -> str | None:
+    if said is not None and len(said) > _LONGEST:
+        message = f"Invalid '{name}': it may have {_LONGEST} characters."
+        raise BadRequest(message, param=name, code="invalid_value")
+    return said
+
+
 def _dates(call: Call) -> tuple[str | None, str | None]:
     return call.request.args.get("start_date"), call.request.args.get("end_date")
 
 
 def _key(call: Call) -> str | None:
     """The key that is named; where two ways to name one disagree, none."""
-    key, alias = call.request.args.get("api_key"), call.request.args.get("key_alias")
+    key, alias = call.request.args.get("api_key"), text_of(call, "key_alias")
     found = {
         *(() if key is None else (key_of(call.app, key),)),
         *(() if alias is None else (key_of_alias(call.app, alias),)),

@@ -19,6 +19,7 @@ from functions.spend.answers import array_answer, csv_answer, dumped
 from functions.spend.asked import (
     as_csv_wanted,
     flag,
+    listed,
     most,
     page_of,
     row_filter,
@@ -146,8 +147,8 @@ def tags(call: Call) -> Response:
 
 def tags_ranked(call: Call) -> dict[str, Any]:
     """The tags that have cost most."""
-    asked, span = call.request.args.get("tags"), span_of(call)
-    chosen = None if not asked or "all-tags" in asked.split(",") else frozenset(asked.split(","))
+    asked, span = listed(call, "tags"), span_of(call)
+    chosen = None if not asked or not any(asked) or "all-tags" in asked else frozenset(asked)
     scope = scope_of(call.app, call.caller, wanted_of(call, tags=chosen))
     return {
         "spend_per_tag": [

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from functions.vertex.body import invalid
 from shared.domain.errors import BadRequest
+from shared.domain.globs import fits
 
 __all__ = ["parsed_filter"]
 
@@ -126,8 +127,7 @@ def _of_label(name: str, operator: str, value: str) -> Test:
 
 def _of_text(name: str, operator: str, value: str, *, wild: bool) -> Test:
     if operator == ":" and wild:
-        pattern = re.compile(".*".join(map(re.escape, value.split("*"))), re.DOTALL)
-        return lambda job: pattern.search(str(job.get(name, ""))) is not None
+        return lambda job: fits(f"*{value}*", str(job.get(name, "")))
     if operator not in _EQUAL:
         raise _wrong(f"{name} does not take {operator[:10]!r}")
     return lambda job: (job.get(name) == value) == (operator == "=")

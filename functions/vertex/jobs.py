@@ -151,10 +151,12 @@ def _place(call: Call, deployment: Deployment, uri: str, field: str, *, folder: 
     place, app = place_of(uri, folder=folder), call.app
     prefixes = prefixes_of(listed, call.caller)
     if place is None or not allows(place, prefixes, folder=folder, data=app.data_bucket, work=app.work_bucket):
-        what = "write to" if folder else "read"
+        what, wild = (
+            ("write to", "no wildcards") if folder else ("read", "no wildcards but * and ?, in its last segment")
+        )
         raise Forbidden(
             f"{field}: jobs of this key may not {what} '{uri[:_LONGEST_ECHO]}'. The operator of this server says which "
-            "buckets and prefixes they may name."
+            f"buckets and prefixes they may name. A name has {wild}."
         )
     return place
 

@@ -12,7 +12,6 @@ from functions.vertex.body import invalid
 from functions.vertex.filter import parsed_filter
 from functions.vertex.site import Site
 from shared.domain.access import scopes, visible
-from shared.domain.ids import canonical
 from shared.domain.passthrough import VertexJob, live, resource_of, shown
 from shared.storage.ports import Query
 from shared.storage.queries import JOBS, JOBS_OF_OWNER, JOBS_OF_TEAM
@@ -83,10 +82,10 @@ def _after(call: Call, site: Site) -> VertexJob | None:
     if not token:
         return None
     try:
-        id = canonical(base64.b64decode(token, altchars=b"-_", validate=True).decode())
+        id = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
-        id = None
-    job = None if id is None else visible(call.caller, call.app.documents.get(VertexJob, id))
+        id = ""
+    job = call.find(VertexJob, id)
     if job is None or not site.holds(job):
         raise invalid("Invalid page_token: it is none that this list has given out.")
     return job

@@ -43,6 +43,7 @@ locals {
     files_of_team_and_purpose         = { collection = "File", equal = ["team", "purpose"], order = "created_at", direction = "DESCENDING" }
     files_of_team_and_purpose_oldest  = { collection = "File", equal = ["team", "purpose"], order = "created_at", direction = "ASCENDING" }
     files_of_team_oldest              = { collection = "File", equal = ["team"], order = "created_at", direction = "ASCENDING" }
+    jobs_by_directory                 = { collection = "VertexJob", equal = ["directory"], order = "created_at", direction = "DESCENDING" }
     jobs_by_number                    = { collection = "VertexJob", equal = ["number"], order = "created_at", direction = "DESCENDING" }
     jobs_by_output                    = { collection = "VertexJob", equal = ["output"], order = "created_at", direction = "DESCENDING" }
     jobs_of_owner                     = { collection = "VertexJob", equal = ["owner"], order = "created_at", direction = "DESCENDING" }

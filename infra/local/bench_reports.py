@@ -11,12 +11,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from shared.admin.reports.read import added, empty_sums
 from shared.domain.batch import Counts
 from shared.domain.clock import DAY, HOUR
 from shared.domain.cost import Cost
 from shared.domain.keys import Key, Team, team_account
-from shared.domain.ledger import LedgerEntry
+from shared.domain.ledger import LedgerEntry, added, empty_sums
 from shared.domain.secret_key import hashed
 from shared.storage.ports import Documents
 

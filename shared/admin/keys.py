@@ -29,7 +29,7 @@ from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.account import Account, at, spend
 from shared.domain.cost import dollars
-from shared.domain.errors import BadRequest, NotFound
+from shared.domain.errors import BadRequest, Conflict, NotFound
 from shared.domain.ids import new_key_id
 from shared.domain.keys import Alias, Key, User
 from shared.domain.secret_key import hashed, shown
@@ -114,7 +114,11 @@ def place(
 
 
 def update(app: App, by: Caller, key: Key, asked: Asked) -> tuple[Key, Account]:
-    """The key with what is asked for. NotFound where it was deleted or made anew meanwhile."""
+    """The key with what is asked for.
+
+    NotFound where it was deleted or made anew meanwhile, Conflict where it is of another user or team: by those it was
+    judged who may do this.
+    """
 
     def body(tx: Transaction) -> tuple[Key, Account]:
         before, account = _live(tx, key)
@@ -190,13 +194,16 @@ def reset_spend(app: App, by: Caller, key: Key, usd: object) -> tuple[Account, i
 
 
 def delete(app: App, by: Caller, keys: Sequence[Key]) -> int:
-    """Delete keys with their aliases, a number of them at a time; how many there still were. Accounts stay."""
+    """Delete keys with their aliases, a number of them at a time; how many there still were. Accounts stay.
+
+    So do keys that are of another user or team meanwhile.
+    """
     done = 0
     for first in range(0, len(keys), _MOST_AT_ONCE):
         some = keys[first : first + _MOST_AT_ONCE]
 
         def body(tx: Transaction, some: Sequence[Key] = some) -> list[Key]:
-            found = [live for each in some if (live := tx.get(Key, each.id)) is not None]
+            found = [live for each in some if (live := tx.get(Key, each.id)) is not None and _same(live, each)]
             for each in found:
                 tx.delete(Key, each.id)
                 if each.key_alias is not None:
@@ -219,7 +226,14 @@ def _live(tx: Transaction, key: Key) -> tuple[Key, Account]:
     found = tx.get(Key, key.id)
     if found is None:
         raise NotFound("Key not found.", param="key", code="key_not_found")
+    if not _same(found, key):
+        raise Conflict("The key was changed meanwhile. Ask again.", param="key", code="key_changed")
     return found, tx.get(Account, found.key_id) or Account(id=found.key_id)
+
+
+def _same(found: Key, seen: Key) -> bool:
+    """Whether it is still of the user and the team by whom it was judged who may change it."""
+    return (found.user_id, found.team_id) == (seen.user_id, seen.team_id)
 
 
 def _changed(app: App, key: Key, account: Account, asked: Asked) -> tuple[Key, Account]:

@@ -1,6 +1,7 @@
 """Who is in a team, and what a member may spend there.
 
-A team stands in its members, and each member's user in its team: both sides change in one transaction.
+A team stands in its members, and each member's user in its team: both sides change in one transaction. A member may be
+no more than an id, of a user whom nobody has created yet: admins of teams name whom they like, and make no users.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,16 @@ from shared.admin.asked import Asked, amount, audit, budgeted, text_of
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import account_of
 from shared.admin.keys import delete as delete_keys
-from shared.admin.people import allowance, blank_user, email_id, keys_of_team, live_team, member_of
+from shared.admin.people import (
+    allowance,
+    blank_user,
+    email_id,
+    keys_of_team,
+    live_team,
+    member_of,
+    with_member,
+    with_team,
+)
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.account import Account
@@ -22,7 +32,6 @@ from shared.storage.ports import Transaction
 
 __all__ = ["Joined", "add", "forget", "joining", "lasting", "remove", "update"]
 
-_MOST_MEMBERS: Final = 1_000
 _MOST_ADDED: Final = 100  # at once
 
 
@@ -32,18 +41,19 @@ class Joined:
 
     team: Team
     account: Account
-    users: tuple[User, ...]
+    members: tuple[Member, ...]
+    users: tuple[User, ...]  # of those members, as far as they exist
     allowances: Mapping[str, Account]  # by user_id
 
 
 def add(app: App, by: Caller, team_id: str, asked: Asked) -> Joined:
-    """The team with more members. Who is in it already is refused; users whom nobody has created are created."""
+    """The team with more members. Who is in it already is refused; users whom nobody has created an admin creates."""
 
     def body(tx: Transaction) -> Joined:
         team = live_team(tx, team_id)
         account = tx.get(Account, team.id) or Account(id=team.id)
         team = replace(team, updated_at=app.now())
-        joined, write = joining(tx, app, team, account, wanted=asked["member"], asked=asked)
+        joined, write = joining(tx, app, team, account, wanted=asked["member"], asked=asked, creates=by.admin)
         write()
         return joined
 
@@ -107,54 +117,56 @@ def joining(
     *,
     wanted: Sequence[Mapping[str, Any]],
     asked: Asked,
+    creates: bool = True,
 ) -> tuple[Joined, Callable[[], None]]:
     """Read all that is needed for so many to come in; what is returned writes it, and the team."""
     now = app.now()
-    if len(wanted) > _MOST_ADDED or len(team.members) + len(wanted) > _MOST_MEMBERS:
-        message = f"Too many members: {_MOST_ADDED} at once, and {_MOST_MEMBERS:,} in a team."
+    if len(wanted) > _MOST_ADDED:
+        message = f"Too many members: {_MOST_ADDED} at once may come into a team."
         raise BadRequest(message, param="member", code="too_many_members")
     budget = amount(asked.get("max_budget_in_team"), "max_budget_in_team")
     emails = [each["user_email"].strip().lower() for each in wanted if each.get("user_email")]
     if len(set(emails)) < len(emails):
         raise BadRequest("One user is named more than once.", param="member", code="invalid_value")
-    users: dict[str, User] = {}
+    users: list[User] = []
     fresh: list[Any] = []
+    before = len(team.members)
     for each in wanted:
-        user, new = _user(tx, each, now)
-        if user.user_id in users or member_of(team, user.user_id) is not None:
-            message = f"User already in team. Member: user_id={user.user_id}, team_id={team.team_id}."
+        user_id, user, new = _user(tx, each, now, creates=creates)
+        if member_of(team, user_id) is not None:
+            message = f"User already in team. Member: user_id={user_id}, team_id={team.team_id}."
             raise BadRequest(message, param="member", code="team_member_already_in_team")
-        users[user.user_id] = replace(user, teams=tuple(dict.fromkeys((*user.teams, team.team_id))))
+        users += () if user is None else (with_team(user, team.team_id),)
         fresh += new
-        member = Member(user_id=user.user_id, role=each.get("role") or "user", max_budget_in_team=budget)
-        team = replace(team, members=(*team.members, member))
-    found = {each: allowance(tx, app, team, each) for each in users}
+        role = each.get("role") or "user"
+        team = with_member(team, Member(user_id=user_id, role=role, max_budget_in_team=budget))
+    members = team.members[before:]
+    found = {each.user_id: allowance(tx, app, team, each.user_id) for each in members}
     paying = {each: lasting(one, asked, "budget_duration", now) for each, one in found.items() if one is not None}
 
     def write() -> None:
-        for record in (*fresh, team, account, *users.values(), *paying.values()):
+        for record in (*fresh, team, account, *users, *paying.values()):
             tx.put(record)
 
-    return Joined(team, account, tuple(users.values()), paying), write
+    return Joined(team, account, members, tuple(users), paying), write
 
 
-def _user(tx: Transaction, wanted: Mapping[str, Any], now: int) -> tuple[User, list[Any]]:
-    """The user who is meant, by id or by e-mail address, and the records that are new where nobody has created one."""
+def _user(tx: Transaction, wanted: Mapping[str, Any], now: int, *, creates: bool) -> tuple[str, User | None, list[Any]]:
+    """The id of who is meant, by id or by e-mail address, the user, and what is new where nobody has created one."""
     user_id, email = text_of(wanted.get("user_id")), text_of(wanted.get("user_email"))
     known = None if email is None else tx.get(Alias, email_id(email))
     if known is not None and user_id is not None and known.of != user_id:
         message = f"user_email and user_id are not those of one user: {user_id}."
         raise BadRequest(message, param="member", code="invalid_value")
     user_id = user_id or (known.of if known is not None else str(uuid4()))
-    new = blank_user(tx, user_id, now)
+    found = tx.get(User, user_account(user_id))
+    new = blank_user(tx, user_id, now) if found is None and creates else None
     if new is None:
-        user = tx.get(User, user_account(user_id))
-        assert user is not None  # noqa: S101  # that is what None means
-        return user, []
+        return user_id, found, []
     user, account = new
     if email is None:
-        return user, [account]
-    return replace(user, user_email=email), [account, Alias(id=email_id(email), of=user_id)]
+        return user_id, user, [account]
+    return user_id, replace(user, user_email=email), [account, Alias(id=email_id(email), of=user_id)]
 
 
 def _member(tx: Transaction, team: Team, asked: Asked) -> Member:

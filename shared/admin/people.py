@@ -25,10 +25,14 @@ __all__ = [
     "name_of_team",
     "taken",
     "team_for_key",
+    "with_member",
+    "with_team",
 ]
 
 _LENGTH: Final = "team_member_budget_duration"
 _GULP: Final = 200
+_MOST_MEMBERS: Final = 1_000  # of a team
+_MOST_TEAMS: Final = 1_000  # of a user
 
 
 def alias_id(alias: str) -> str:
@@ -69,6 +73,26 @@ def name_of_team(team: Team) -> str:
 
 def member_of(team: Team, user_id: str) -> Member | None:
     return next((each for each in team.members if each.user_id == user_id), None)
+
+
+def with_member(team: Team, member: Member) -> Team:
+    """The team with one more member, unless he is in it already. BadRequest where it is full."""
+    if member_of(team, member.user_id) is not None:
+        return team
+    if len(team.members) >= _MOST_MEMBERS:
+        message = f"Too many members: a team may have {_MOST_MEMBERS:,} members. It is full: team_id={team.team_id}."
+        raise BadRequest(message, param="member", code="too_many_members")
+    return replace(team, members=(*team.members, member))
+
+
+def with_team(user: User, team_id: str) -> User:
+    """The other side: the user with one more team."""
+    if team_id in user.teams:
+        return user
+    if len(user.teams) >= _MOST_TEAMS:
+        message = f"Too many teams: a user may be in {_MOST_TEAMS:,} teams. Already so is user_id={user.user_id}."
+        raise BadRequest(message, param="user_id", code="too_many_teams")
+    return replace(user, teams=(*user.teams, team_id))
 
 
 def allowance(tx: Transaction, app: App, team: Team | None, user_id: str | None) -> Account | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
-from shared.admin.asked import Asked, amount, audit, budgeted, caps_of, kept, labels, opened, text_of
+from shared.admin.asked import Asked, amount, audit, budgeted, caps_of, kept, labels, opened, text_of, visible
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import account_of
 from shared.admin.keys import delete as delete_keys
@@ -16,7 +16,7 @@ from shared.domain.access import Caller
 from shared.domain.account import Account
 from shared.domain.errors import BadRequest
 from shared.domain.keys import Team, User, team_account, user_account
-from shared.storage.ports import Record, Transaction
+from shared.storage.ports import Transaction
 
 __all__ = ["block", "create", "delete", "find", "update"]
 
@@ -51,23 +51,25 @@ def create(app: App, by: Caller, asked: Asked) -> Joined:
 
 
 def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Account]:
-    """The team with what is asked for. A new budget of its members is that of all who have none of their own."""
+    """The team with what is asked for. A new budget of its members is that of all who have none of their own.
+
+    The members' accounts have it before the team says so, so that nobody pays from one without; and once more behind
+    it, for those who came meanwhile. Whoever dies on the way is repeated.
+    """
     allows = not _ALLOWANCE.isdisjoint(asked)
-    others = {key.user_id for key in keys_of_team(app, team_id)} if allows else set()
 
     def body(tx: Transaction) -> tuple[Team, Account]:
-        before = live_team(tx, team_id)
-        team, account = _changed(app, before, tx.get(Account, before.id) or Account(id=before.id), asked)
-        everybody = dict.fromkeys([*(each.user_id for each in team.members), *others]) if allows else {}
-        found = [allowance(tx, app, team, each) for each in everybody]
-        paying = [lasting(each, asked, "team_member_budget_duration", app.now()) for each in found if each is not None]
-        records: tuple[Record, ...] = (team, account, *paying)
-        for record in records:
+        changed = _asked_of(tx, app, team_id, asked)
+        for record in changed:
             tx.put(record)
-        return team, account
+        return changed
 
+    if allows:
+        _allow(app, team_id, asked, ahead=True)
     changed = app.documents.transact(body)
     app.remembered(KeyRing).forget(Team, changed[0].id)
+    if allows:
+        _allow(app, team_id, asked, ahead=False)
     audit(by, "team/update", team_id, asked)
     return changed
 
@@ -114,6 +116,28 @@ def delete(app: App, by: Caller, team_ids: Sequence[str]) -> None:
         audit(by, "team/delete", team_id, {})
 
 
+def _asked_of(tx: Transaction, app: App, team_id: str, asked: Asked) -> tuple[Team, Account]:
+    before = live_team(tx, team_id)
+    return _changed(app, before, tx.get(Account, before.id) or Account(id=before.id), asked)
+
+
+def _allow(app: App, team_id: str, asked: Asked, *, ahead: bool) -> None:
+    """Give members' accounts the budget of the team, as it is to be (`ahead`) or is, a number of them at a time."""
+    team = find(app, team_id)
+    members = () if team is None else (each.user_id for each in team.members)
+    everybody = list(dict.fromkeys((*members, *(key.user_id for key in keys_of_team(app, team_id)))))
+    for first in range(0, len(everybody), _GULP):
+
+        def body(tx: Transaction, some: Sequence[str | None] = everybody[first : first + _GULP]) -> None:
+            team = _asked_of(tx, app, team_id, asked)[0] if ahead else live_team(tx, team_id)
+            found = [allowance(tx, app, team, each) for each in some]
+            for each in found:
+                if each is not None:
+                    tx.put(lasting(each, asked, "team_member_budget_duration", app.now()))
+
+        app.documents.transact(body)
+
+
 def _changed(app: App, team: Team, account: Account, asked: Asked) -> tuple[Team, Account]:
     fields = kept(team.fields, asked)
     after = replace(
@@ -123,11 +147,13 @@ def _changed(app: App, team: Team, account: Account, asked: Asked) -> tuple[Team
         rpm_limit=asked.get("rpm_limit", team.rpm_limit),
         blocked=bool(asked.get("blocked", team.blocked)),
         tags=labels(fields),
+        visibility=visible(fields),
         fields=fields,
         updated_at=app.now(),
     )
     if "team_member_budget" in asked:
         after = replace(after, member_budget=amount(asked["team_member_budget"], "team_member_budget"))
+    lasting(Account(id=""), asked, "team_member_budget_duration", app.now())  # what is wrong is said before it is kept
     account = replace(account, name=f"Team={name_of_team(after)}", caps=caps_of(fields))
     return after, budgeted(account, asked, app.now())
 

@@ -9,7 +9,7 @@ from shared.admin.asked import Asked, amount, audit, budgeted, caps_of, kept, op
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import Made, place
 from shared.admin.keys import delete as delete_keys
-from shared.admin.people import allowance, email_id, member_of, taken
+from shared.admin.people import allowance, email_id, taken, with_member, with_team
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.account import Account
@@ -59,7 +59,9 @@ def create(app: App, by: Caller, asked: Asked) -> Welcome:
         id, now = user_account(user_id), app.now()
         if tx.get(User, id) is not None:
             raise Conflict(f"User with id {user_id} already exists", param="user_id", code="user_exists")
-        bare = User(id=id, user_id=user_id, teams=tuple(wanted), created_at=now, updated_at=now)
+        bare = User(id=id, user_id=user_id, created_at=now, updated_at=now)
+        for each in wanted:
+            bare = with_team(bare, each)
         user, account = _changed(app, bare, opened(tx, id, f"User={user_id}"), asked)
         email = _email(tx, user, None)
         teams = [_joined(tx, each, user_id, member) for each, member in wanted.items()]
@@ -184,9 +186,7 @@ def _joined(tx: Transaction, team_id: str, user_id: str, member: Member) -> Team
     if team is None:
         message = f"Team not found for team_id={team_id}. Create it first with /team/new."
         raise BadRequest(message, param="teams", code="team_not_found")
-    if member_of(team, user_id) is not None:
-        return team
-    return replace(team, members=(*team.members, replace(member, user_id=user_id)))
+    return with_member(team, replace(member, user_id=user_id))
 
 
 def _leave(app: App, user_id: str) -> None:

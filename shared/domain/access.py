@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+from shared.domain.globs import fits
+
 __all__ = ["ADMIN", "MASTER", "NOTHING", "Caller", "Models", "Owned", "allows", "scopes", "visible"]
 
 MASTER: Final = "master"  # stands for the master key wherever the id of a virtual key would
@@ -21,7 +23,7 @@ NOTHING: Final[Models] = ((),)
 
 def allows(models: Models, names: Collection[str]) -> bool:
     """Whether a group that is known by these names (`Config.names_of`) may be used."""
-    return all(any(_fits(entry, name) for entry in listed for name in names) for listed in models or ())
+    return all(any(fits(entry, name) for entry in listed for name in names) for listed in models or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Caller:
     models: Models = None
     shares: bool = True  # with its team: sees what is the team's
     reads_only: bool = False
-    routes: tuple[str, ...] | None = None  # paths, perhaps with `*`, that the key is for; None: all
+    routes: tuple[tuple[str, ...], ...] = ()  # lists of paths, or names of groups of them: each has to have the route
     payers: tuple[str, ...] = ()  # the accounts that what it runs is charged to
     tags: tuple[str, ...] = ()  # on everything that it runs
 
@@ -81,20 +83,3 @@ def scopes(caller: Caller) -> list[tuple[str, str]]:
         return []
     shared = [("team", caller.team)] if caller.shares and caller.team is not None else []
     return [("owner", caller.owner), *shared]
-
-
-def _fits(entry: str, name: str) -> bool:
-    """Whether a name is the entry, any text in the place of each `*`. In one pass: callers make up long names."""
-    first, *others = entry.split("*")
-    if not others:
-        return entry == name
-    *inside, last = others
-    at, end = len(first), len(name) - len(last)
-    if at > end or not name.startswith(first) or not name.endswith(last):
-        return False
-    for part in inside:
-        at = name.find(part, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return True

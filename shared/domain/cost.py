@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Final
 
-__all__ = ["NANO", "Cost", "dollars", "nano"]
+__all__ = ["NANO", "Cost", "dollars", "nano", "usd"]
 
 NANO: Final = 10**9
 _MOST: Final = 9_000_000_000
@@ -48,4 +48,14 @@ def nano(usd: object) -> int:
         raise ValueError("not an amount of US dollars") from None
     if not amount.is_finite() or not 0 <= amount <= _MOST:
         raise ValueError(f"not between 0 and {_MOST} US dollars")
-    return int(amount.scaleb(9).to_integral_value(ROUND_DOWN))
+    whole = int(amount.scaleb(9).to_integral_value(ROUND_DOWN))
+    if amount and not whole:
+        raise ValueError("above 0, but less than a nano-dollar (0.000000001), the smallest amount there is")
+    return whole
+
+
+def usd(nano: int) -> str:
+    """An amount for people: `$1.25`, with as many decimals as it has."""
+    text = format(Decimal(nano).scaleb(-9).normalize(), "f")
+    whole, _, rest = text.partition(".")
+    return f"${whole}.{rest.ljust(2, '0')}"

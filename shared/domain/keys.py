@@ -14,6 +14,7 @@ __all__ = [
     "ADMIN_ROLE",
     "ALL_MODELS",
     "NO_MODELS",
+    "READER_ROLE",
     "ROLES",
     "TEAM_MODELS",
     "VIEWER_ROLE",
@@ -29,7 +30,8 @@ __all__ = [
 
 ADMIN_ROLE: Final = "proxy_admin"
 VIEWER_ROLE: Final = "proxy_admin_viewer"
-ROLES: Final = (ADMIN_ROLE, VIEWER_ROLE, "internal_user", "internal_user_viewer")
+READER_ROLE: Final = "internal_user_viewer"
+ROLES: Final = (ADMIN_ROLE, VIEWER_ROLE, "internal_user", READER_ROLE)
 ALL_MODELS: Final = "all-proxy-models"
 TEAM_MODELS: Final = "all-team-models"
 NO_MODELS: Final = "no-default-models"
@@ -85,6 +87,7 @@ class Team:
     members: tuple[Member, ...] = ()
     member_budget: int | None = None  # nano-dollars; of each member that has none of its own
     tags: tuple[str, ...] = ()
+    visibility: str | None = None  # `own`: none of its keys sees what is the team's
     blocked: bool = False
     fields: str = "{}"
     created_at: int

@@ -3,15 +3,19 @@
 An entry is written once, in the transaction that commits the result it is for, and so are the sums: they always agree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final, TypeVar
+from zlib import crc32
 
 from shared.domain.access import MASTER
 from shared.domain.batch import Counts
 from shared.domain.cost import Cost
 from shared.domain.ids import derived
 
-__all__ = ["Day", "LedgerEntry", "TagDay", "day_of", "day_sum", "tag_sum"]
+__all__ = ["SLICES", "Day", "LedgerEntry", "TagDay", "added", "day_of", "day_sum", "empty_sums", "tag_sum"]
+
+SLICES: Final = 16  # of the sum of a day and tag: whoever shares the tag writes there, and Firestore takes few at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +61,19 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagDay:
-    """The sum of all entries of one day and one tag."""
+    """The sum of all entries of one day and one tag that are in the same slice. By id, slices of a tag are together."""
 
     id: str
     day: int
     tag: str
+    slice: int = 0
     entries: int = 0
     tokens: dict[str, int]
     counts: Counts = Counts()
     cost: Cost = Cost()
+
+
+S = TypeVar("S", bound=Day | TagDay)
 
 
 def day_of(at: int) -> int:
@@ -93,5 +101,22 @@ def day_sum(entry: LedgerEntry) -> Day:
 
 def tag_sum(entry: LedgerEntry, tag: str) -> TagDay:
     """The same for one of its tags."""
-    day = day_of(entry.created_at)
-    return TagDay(id=f"{day}-{derived('tag', tag)}", day=day, tag=tag, tokens={})
+    day, slice = day_of(entry.created_at), crc32(entry.id.encode()) % SLICES
+    return TagDay(id=f"{day}-{derived('tag', tag)}-{slice:02d}", day=day, tag=tag, slice=slice, tokens={})
+
+
+def empty_sums(entry: LedgerEntry) -> list[Day | TagDay]:
+    """The sums that an entry is added to, with nothing in them."""
+    return [day_sum(entry), *(tag_sum(entry, tag) for tag in entry.tags)]
+
+
+def added(sum: S, more: LedgerEntry | Day | TagDay) -> S:
+    """The sum with one more entry, or with all that another sum has."""
+    kinds = dict.fromkeys((*sum.tokens, *more.tokens))
+    return replace(
+        sum,
+        entries=sum.entries + (1 if isinstance(more, LedgerEntry) else more.entries),
+        tokens={kind: sum.tokens.get(kind, 0) + more.tokens.get(kind, 0) for kind in kinds},
+        counts=sum.counts + more.counts,
+        cost=sum.cost + more.cost,
+    )

@@ -10,7 +10,19 @@ from shared.domain.access import MASTER
 from shared.domain.cost import Cost
 from shared.domain.lease import Lease
 
-__all__ = ["LABEL", "OVER", "VertexJob", "counted", "directory", "kept", "live", "resource_of", "shown"]
+__all__ = [
+    "LABEL",
+    "OVER",
+    "VertexJob",
+    "counted",
+    "directory",
+    "has_counts",
+    "kept",
+    "live",
+    "resource_of",
+    "seen",
+    "shown",
+]
 
 LABEL: Final = "offpeak_job"  # by which a job is found whose create got no answer
 OVER: Final = frozenset({
@@ -43,6 +55,7 @@ class VertexJob:
     number: str | None = None  # Google's: the last part of its name; None until Google has answered
     name: str | None = None  # projects/NUMBER/locations/L/batchPredictionJobs/ID
     output: str  # gs://bucket/prefix, without a slash at its end
+    directory: str = ""  # of its predictions; until Google has said it, `output`; "" where there is no job
     resource: str  # Google's own JSON, as last seen; what was asked for until Google has answered
     state: str = ""  # JOB_STATE_…, as last seen
     created_at: int
@@ -79,6 +92,17 @@ def kept(resource: Mapping[str, Any]) -> str:
     return text if len(text) <= _LARGEST else json.dumps({name: resource[name] for name in _KEPT & resource.keys()})
 
 
+def seen(job: VertexJob, resource: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record learns from Google's JSON of its job."""
+    folder, said = directory(job, resource)
+    state = str(resource.get("state", ""))
+    return {
+        "resource": kept(resource),
+        "state": state,
+        "directory": folder if said or state in OVER else job.directory or job.output,
+    }
+
+
 def shown(resource: Mapping[str, Any]) -> dict[str, Any]:
     """A resource as its owner made it: without our label."""
     labels = {name: value for name, value in _mapping(resource, "labels").items() if name != LABEL}
@@ -99,6 +123,11 @@ def directory(job: VertexJob, resource: Mapping[str, Any]) -> tuple[str, bool]:
     moment = resource.get("createTime")
     when = moment if isinstance(moment, str) and _MOMENT.fullmatch(moment) else "unknown"
     return f"{job.output}/prediction-model-{when}", False
+
+
+def has_counts(resource: Mapping[str, Any]) -> bool:
+    """Whether Google says how many rows there were."""
+    return bool(_mapping(resource, "completionStats"))
 
 
 def counted(resource: Mapping[str, Any], name: str = "successfulCount") -> int:

@@ -17,6 +17,7 @@ __all__ = ["Place", "allows", "place_of", "prefixes_of"]
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
 _WILD: Final = re.compile(r"[*?\[\]{}]")  # docs of Cloud Storage, "URI wildcards"
+_FOLLOWED: Final = re.compile(r"[*?]")  # those that we match, too: what others stand for would not be counted
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.@+=-]{0,127}")
 _PLACEHOLDER: Final = re.compile(r"\{(team|user|key)\}")
 _LONGEST: Final = 1_024  # bytes of an object's name
@@ -26,13 +27,13 @@ _OURS: Final = frozenset({"in", "out", "tmp"})  # of the work bucket: see layout
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A name of one object, of some (with a wildcard in its last segment), or of a folder."""
+    """A name of one object, of some (with `*` or `?` in its last segment, neither of which is a slash), or a folder."""
 
     segments: tuple[str, ...]  # the bucket is the first
 
     @property
     def wild(self) -> bool:
-        return _WILD.search(self.segments[-1]) is not None
+        return _FOLLOWED.search(self.segments[-1]) is not None
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ def place_of(text: str, *, folder: bool) -> Place | None:
         return None
     if not all(map(_plain, segments[1:])):
         return None
-    fixed = segments if folder else segments[:-1]
+    fixed = segments if folder else (*segments[:-1], _FOLLOWED.sub("", segments[-1]))
     return None if any(map(_WILD.search, fixed)) or "**" in segments[-1] else Place(segments)
 
 

@@ -2,38 +2,28 @@
 
   create    one more open batch, its tokens enqueued          refused where an account has no room: 429, or 422
   prepare   what its lines are expected to cost is reserved   refused where it does not fit: the batch fails
-  collect   a shard's cost is spent, and its reservation gone, with its ledger entry and the sums by day
+  collect   a shard's cost is spent, and its reservation gone: see `books`
   the end   whatever it still holds is let go
 
 A transaction reads before it writes, so accounts are opened first and put last.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
 from shared.app import App
 from shared.domain.account import Account, Caps, at, counted, left, spend
 from shared.domain.batch import Batch
 from shared.domain.clock import SECOND
+from shared.domain.cost import usd
 from shared.domain.errors import OverBudget, RateLimited
-from shared.domain.ledger import Day, LedgerEntry, TagDay, day_sum, tag_sum
 from shared.steps.commit import Turn
 from shared.steps.waste import throw_away
 
-__all__ = ["Books", "Purse", "caps_of", "close", "strictest", "usd"]
-
-S = TypeVar("S", Day, TagDay)
+__all__ = ["Purse", "caps_of", "close", "strictest"]
 
 _SOON: Final = 60  # seconds after which it is worth looking whether a batch has ended
-
-
-def usd(nano: int) -> str:
-    """An amount for people: `$1.25`, with as many decimals as it has."""
-    text = format(Decimal(nano).scaleb(-9).normalize(), "f")
-    whole, _, rest = text.partition(".")
-    return f"${whole}.{rest.ljust(2, '0')}"
 
 
 def caps_of(app: App, account: Account) -> Caps:
@@ -61,9 +51,12 @@ def strictest(app: App, payers: Sequence[str]) -> Caps:
 class Purse:
     """The accounts that one batch or job is charged to, in one transaction."""
 
-    def __init__(self, app: App, turn: Turn, payers: Sequence[str]) -> None:
-        """Reads them. One that is not there has no limits: a key that was deleted still pays for what it began."""
-        self._app, self._turn = app, turn
+    def __init__(self, app: App, turn: Turn, payers: Sequence[str], what: str = "batch") -> None:
+        """Reads them. One that is not there has no limits: a key that was deleted still pays for what it began.
+
+        `what`: the word for what is charged, in what its caller is told.
+        """
+        self._app, self._turn, self._what = app, turn, what
         if payers:
             turn.prefetch(*((Account, id) for id in payers))
         self._read = [turn.get(Account, id) or Account(id=id) for id in payers]
@@ -128,8 +121,9 @@ class Purse:
             if room is not None and nano > room:
                 held, allowed = usd(account.reserved), usd(account.max_budget or 0)
                 message = (
-                    f"This batch is expected to cost about {usd(nano)}; {account.name} has {usd(max(room, 0))} left. "
-                    f"Current cost: {usd(spend(account))}, reserved by open batches: {held}, Max budget: {allowed}."
+                    f"This {self._what} is expected to cost about {usd(nano)}; {account.name} has "
+                    f"{usd(max(room, 0))} left. Current cost: {usd(spend(account))}, reserved by open batches: {held}, "
+                    f"Max budget: {allowed}."
                 )
                 return "budget_exceeded", message
             most = caps_of(self._app, account).enqueued_tokens
@@ -189,8 +183,8 @@ class Purse:
         if most is not None and account.enqueued_tokens + tokens > most:
             raise RateLimited(
                 f"Enqueued token limit reached for {account.name}. Limit: {most:,} enqueued tokens, of which "
-                f"{account.enqueued_tokens:,} are in use; this batch has about {tokens:,}. Please try again once some "
-                "in_progress batches have been completed.",
+                f"{account.enqueued_tokens:,} are in use; this {self._what} has about {tokens:,}. Please try again "
+                "once some in_progress batches have been completed.",
                 type="enqueued_tokens",
                 retry_after=_SOON,
             )
@@ -207,27 +201,6 @@ class Purse:
             )
 
 
-class Books:
-    """A ledger entry, the sums that it is added to, and those who pay: one transaction."""
-
-    def __init__(self, app: App, turn: Turn, entry: LedgerEntry, payers: Sequence[str]) -> None:
-        """Reads what is there."""
-        self._turn, self._entry = turn, entry
-        self.purse = Purse(app, turn, payers)
-        day, tags = day_sum(entry), [tag_sum(entry, tag) for tag in entry.tags]
-        self._day = turn.get(Day, day.id) or day
-        self._tags = [turn.get(TagDay, tag.id) or tag for tag in tags]
-
-    def write(self, *, released: int) -> None:
-        """`released`: nano-dollars of the reservation that were for this."""
-        self._turn.add(self._entry)
-        self._turn.put(_more(self._day, self._entry))
-        for tag in self._tags:
-            self._turn.put(_more(tag, self._entry))
-        self.purse.spend(self._entry.cost.nano, released=released)
-        self.purse.put()
-
-
 def close(app: App, turn: Turn, purse: Purse, batch: Batch) -> Batch:
     """Put a batch that has just ended: it holds nothing any more, and what it leaves behind is waste."""
     purse.close(batch.reserved, batch.tokens)
@@ -236,21 +209,6 @@ def close(app: App, turn: Turn, purse: Purse, batch: Batch) -> Batch:
     turn.put(batch)
     throw_away(app, turn.tx, batch.id)
     return batch
-
-
-def _more(sum: S, entry: LedgerEntry) -> S:
-    return replace(
-        sum,
-        entries=sum.entries + 1,
-        tokens=_added(sum.tokens, entry.tokens),
-        counts=sum.counts + entry.counts,
-        cost=sum.cost + entry.cost,
-    )
-
-
-def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    kinds: Iterable[str] = dict.fromkeys((*one, *other))
-    return {kind: one.get(kind, 0) + other.get(kind, 0) for kind in kinds}
 
 
 def _seconds(milliseconds: int) -> int:

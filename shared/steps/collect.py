@@ -23,7 +23,7 @@ from shared.lines.rows import answered, line_of, row_id, unanswered
 from shared.log import log
 from shared.pricing.meter import Meter
 from shared.providers.base import Answer, Codec, Entry, JobMissing, NeverRan, ProviderRow
-from shared.steps.accounts import Books
+from shared.steps.books import Books
 from shared.steps.cancel import overdue
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit

@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.app import App
 from shared.domain.batch import Counts
 from shared.domain.cost import Cost
-from shared.domain.passthrough import VertexJob, counted, directory
+from shared.domain.passthrough import VertexJob, counted, directory, has_counts
 from shared.lines.read import chunks_of, lines_of
 from shared.log import log
 from shared.pricing.meter import Meter
@@ -57,9 +57,12 @@ class JobCount:
             log("rows_ignored", severity="WARNING", **self._job.log_context(), rows=self._strange)
         return self.read >= counted(self._resource) and (bool(names) or not (said or self._succeeded))
 
-    def add_missing(self) -> None:
-        """Good rows that Vertex has counted and we have not seen."""
-        self._unread = max(0, counted(self._resource) - self.read)
+    def add_missing(self, *, blind: bool) -> None:
+        """Good rows that Vertex has counted and we have not seen. `blind`: there may be others, so that where nobody
+        has counted them there is one at least.
+        """
+        unknown = blind and not has_counts(self._resource) and not self.read and not self._failed
+        self._unread = max(unknown, counted(self._resource) - self.read)
         if self._unread:
             log("predictions_missing", severity="ERROR", **self._job.log_context(), rows=self._unread)
 

@@ -50,8 +50,8 @@ def create(
     differs), or one that the SDK says is a retry (`retried`), of the same caller and body, within ten minutes.
     RateLimited and OverBudget where the caller's accounts have no room for another.
     """
-    by_key = derived("key", caller.owner, idempotency_key) if idempotency_key is not None else None
-    by_body = derived("body", caller.owner, body_hash)
+    by_key = derived("key", caller.owner, caller.team or "", idempotency_key) if idempotency_key is not None else None
+    by_body = derived("body", caller.owner, caller.team or "", body_hash)
     file_id = canonical(request.input_file_id) or "none"
     batch_id = new_batch_id()
     time = window(request.completion_window)

@@ -26,10 +26,11 @@ __all__ = ["Expectation", "expected_input", "expected_output", "native_request",
 _UNKNOWN: Final = 1_000  # tokens of an answer, of a model that has not answered yet
 _MOST: Final = 1_000_000
 _TIMES: Final = 128
-_SAYS: Final = frozenset(
-    {"max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens"}
-    | {"best_of", "n", "candidateCount", "candidate_count"}
-)
+_LENGTHS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
+_TIMED: Final = ("best_of", "n", "candidateCount", "candidate_count")
+_CONFIGS: Final = ("generationConfig", "generation_config")
+_DIGITS: Final = 30
+_SAYS: Final = frozenset({*_LENGTHS, *_TIMED})
 _SILENT: Final = frozenset({"/v1/embeddings", "/v1/moderations"})  # answers without tokens
 _REMEMBERED: Final = 100_000  # lines, after which the older ones count half
 
@@ -91,8 +92,27 @@ def native_request(row: dict[str, Any]) -> dict[str, Any]:
     asked = row.get("request") or row.get("body")
     if not isinstance(asked, dict):
         return row
-    config = asked.get("generationConfig") or asked.get("generation_config")
-    return {**asked, **config} if isinstance(config, dict) else asked
+    said = [asked, *(config for name in _CONFIGS if isinstance(config := asked.get(name), dict))]
+    found = {name: _largest(said, names) for name, names in (("max_completion_tokens", _LENGTHS), ("best_of", _TIMED))}
+    return {**asked, **{name: number for name, number in found.items() if number}}
+
+
+def _largest(said: list[dict[str, Any]], names: tuple[str, ...]) -> int:
+    """Of all that a row says of one thing, under whatever name and as whatever JSON, that which costs the most: which
+    of them counts is the provider's to say, and protobuf reads `"65000"` and `65000.0` as 65000.
+    """
+    numbers = [place[name] for place in said for name in names if name in place]
+    return max((_integer(each) for each in numbers), default=0)
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > _DIGITS:
+        return 0
+    try:
+        number = float(value)
+    except ValueError:
+        return 0
+    return int(number) if 0 < number < inf else 0
 
 
 def expected_output(body: dict[str, Any], usually: int) -> int:

@@ -5,7 +5,7 @@ claim ──► its name is not known: look for its label ──► adopt it, or
                   └──► it is over: one streaming pass over its predictions ──► ledger entry, sums, accounts, end
 
 Whoever sends us here only gives a hint: a finalize event, a client that looked, the sweep. What cannot be read stays
-unpriced in the end, by Vertex's own count of it, and never free.
+unpriced in the end, by Vertex's own count of it, and never free. Nothing is given up that may still go on at Vertex.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,11 @@ from shared.domain.clock import DAY, HOUR, MINUTE, SECOND
 from shared.domain.cost import Cost
 from shared.domain.errors import ConfigError, Transient
 from shared.domain.ledger import LedgerEntry
-from shared.domain.passthrough import OVER, VertexJob, kept, resource_of
+from shared.domain.passthrough import OVER, VertexJob, resource_of, seen
 from shared.log import log
 from shared.providers.base import JobMissing, Passthrough, Provider, Said
-from shared.steps.accounts import Books, Purse
+from shared.steps.accounts import Purse
+from shared.steps.books import Books
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.count import JobCount
@@ -47,10 +48,10 @@ def meter(app: App, id: str) -> None:
 
 
 def give_up(app: App, id: str) -> None:
-    """End a job that no delivery gets any further: its rows stay unpriced."""
+    """End a job that no delivery gets any further, where it is over: its rows stay unpriced. Else `sweep` goes on."""
     with claim(app, VertexJob, id, wanted=_wanted) as held:
         if held is not None:
-            _settle(app, held, resource_of(held.record), _unread(app, held.record))
+            _give_up(app, held, "no delivery has helped")
 
 
 def _wanted(job: VertexJob) -> bool:
@@ -80,14 +81,26 @@ def _follow(app: App, held: Held[VertexJob]) -> None:
             _later(app, held, patience(job.troubles + 1), troubles=job.troubles + 1)
             log("meter_postponed", severity="WARNING", **job.log_context(), reason=str(trouble))
             return
-        log("job_given_up", severity="ERROR", **job.log_context(), reason=str(trouble))
-        _settle(app, held, resource_of(job), _unread(app, job))
+        _give_up(app, held, str(trouble))
         return
     if str(resource.get("state")) in OVER:
         _end(app, held, provider, resource)
     else:
         age = app.now() - job.created_at
-        _later(app, held, max(SECOND, min(MINUTE, age // 10)), **_seen(resource))
+        _later(app, held, max(SECOND, min(MINUTE, age // 10)), **seen(job, resource))
+
+
+def _give_up(app: App, held: Held[VertexJob], reason: str) -> None:
+    """The end of a job that is over, by Vertex's own count alone. One that may still run is held, and looked at again:
+    ended now, it would cost nobody anything.
+    """
+    job = held.record
+    if job.state not in OVER:
+        _later(app, held, HOUR, troubles=job.troubles + 1)
+        log("job_stuck", severity="ERROR", **job.log_context(), reason=reason)
+        return
+    log("job_given_up", severity="ERROR", **job.log_context(), reason=reason)
+    _settle(app, held, resource_of(job), _unread(app, job))
 
 
 def _adopted(app: App, held: Held[VertexJob], through: Passthrough) -> bool:
@@ -104,7 +117,7 @@ def _adopted(app: App, held: Held[VertexJob], through: Passthrough) -> bool:
     name = str(resource["name"])
 
     def body(turn: Turn) -> VertexJob:
-        adopted = replace(held.kept(turn), name=name, number=name.rpartition("/")[2], **_seen(resource))
+        adopted = replace(held.kept(turn), name=name, number=name.rpartition("/")[2], **seen(job, resource))
         turn.put(adopted)
         return adopted
 
@@ -115,7 +128,7 @@ def _adopted(app: App, held: Held[VertexJob], through: Passthrough) -> bool:
 
 def _end(app: App, held: Held[VertexJob], provider: Provider, resource: Mapping[str, Any]) -> None:
     """Charge a job that is over, or look again where what it wrote cannot be read yet."""
-    count = JobCount(app, held.record, resource, provider)
+    count, blind = JobCount(app, held.record, resource, provider), True
     try:
         ready = count.run(held.beat)
     except (ConfigError, ObjectMissing) as error:
@@ -126,7 +139,8 @@ def _end(app: App, held: Held[VertexJob], provider: Provider, resource: Mapping[
     else:
         if not ready and _waits(app, held, resource, _VISIBLE):
             return
-    count.add_missing()
+        blind = not ready
+    count.add_missing(blind=blind)
     _settle(app, held, resource, count)
     if held.record.payers:
         note_habit(app, count.meter.model, count.read, count.meter.usage().output_tokens)
@@ -139,14 +153,14 @@ def _waits(app: App, held: Held[VertexJob], resource: Mapping[str, Any], most: i
     if now - since >= most:
         return False
     pause = max(least, patience(job.troubles))
-    _later(app, held, min(pause, HOUR), unread_since=since, troubles=job.troubles + 1, **_seen(resource))
+    _later(app, held, min(pause, HOUR), unread_since=since, troubles=job.troubles + 1, **seen(job, resource))
     return True
 
 
 def _unread(app: App, job: VertexJob) -> JobCount:
     """By Vertex's own count alone."""
     count = JobCount(app, job, resource_of(job), None)
-    count.add_missing()
+    count.add_missing(blind=True)
     return count
 
 
@@ -157,10 +171,6 @@ def _later(app: App, held: Held[VertexJob], pause: int, **changes: Any) -> None:
         turn.put(replace(held.current(turn), lease=None, due_at=turn.now + pause, **changes))
 
     commit(app, body)
-
-
-def _seen(resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {"resource": kept(resource), "state": str(resource.get("state", ""))}
 
 
 def _settle(app: App, held: Held[VertexJob], resource: Mapping[str, Any], count: JobCount | None) -> None:
@@ -177,8 +187,8 @@ def _settle(app: App, held: Held[VertexJob], resource: Mapping[str, Any], count:
             purse = Purse(app, turn, job.payers)
             purse.close(job.reserved, job.tokens)
             purse.put()
-        seen = {} if count is None else _seen(resource)
-        turn.put(replace(job, cost=cost, reserved=0, tokens=0, ended=True, troubles=0, lease=None, due_at=None, **seen))
+        told = {"directory": ""} if count is None else seen(job, resource)
+        turn.put(replace(job, cost=cost, reserved=0, tokens=0, ended=True, troubles=0, lease=None, due_at=None, **told))
 
     commit(app, body)
     if count is not None:

@@ -28,7 +28,8 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.ids import new_job_id
-from shared.domain.passthrough import OVER, VertexJob, kept
+from shared.domain.ledger import LedgerEntry
+from shared.domain.passthrough import OVER, VertexJob, kept, seen
 from shared.domain.prefixes import Place
 from shared.log import log
 from shared.providers.base import JobMissing, Passthrough, Said, Unknown
@@ -49,6 +50,9 @@ _BY_CODE: Final[Mapping[int, type[ApiError]]] = {403: Forbidden, 404: NotFound, 
 _NO_INPUT: Final = (
     "There is nothing at inputConfig.gcsSource.uris. Write the input before you ask for the job: what it may cost is "
     "held against a budget."
+)
+_NOT_OVER: Final = (
+    "The BatchPredictionJob is not in a terminal state: cancel it, or wait for its end, before you delete it."
 )
 _LOST: Final = (
     "It is not known whether this job was made. Look for it in the list in two minutes, before you ask again."
@@ -79,12 +83,12 @@ def create(app: App, caller: Caller, new: NewJob) -> VertexJob:
     id, asked = new_job_id(), kept({**new.body, "model": new.model})
 
     def admit(turn: Turn) -> VertexJob:
-        purse = Purse(app, turn, caller.payers)
+        purse = Purse(app, turn, caller.payers, "job")
         purse.admit(tokens)
         if not tokens and purse.limited:
             raise BadRequest(_NO_INPUT, code="FAILED_PRECONDITION")
         if (why := purse.why_not(nano, tokens, tokens) or purse.why_unpriced(unpriced)) is not None:
-            raise OverBudget(why[1], code="budget_exceeded") if why[0] == "budget_exceeded" else RateLimited(why[1])
+            raise OverBudget(why[1], code=why[0])  # more tokens than there is room for were refused by `admit`
         purse.reserve(nano)
         purse.put()
         job = VertexJob(
@@ -100,6 +104,7 @@ def create(app: App, caller: Caller, new: NewJob) -> VertexJob:
             project=new.project,
             location=new.location,
             output=new.output.name,
+            directory=new.output.name,
             resource=asked,
             created_at=turn.now,
             reserved=nano,
@@ -143,7 +148,7 @@ def unmade(app: App, job: VertexJob) -> None:
         purse = Purse(app, turn, found.payers)
         purse.close(found.reserved, found.tokens)
         purse.put()
-        turn.put(replace(found, ended=True, reserved=0, tokens=0, lease=None, due_at=None))
+        turn.put(replace(found, ended=True, directory="", reserved=0, tokens=0, lease=None, due_at=None))
 
     with suppress(Transient):
         commit(app, body)
@@ -151,7 +156,7 @@ def unmade(app: App, job: VertexJob) -> None:
 
 def made(app: App, job: VertexJob, resource: Mapping[str, Any]) -> VertexJob:
     """Record the job that Google has made of it."""
-    name, state = str(resource["name"]), str(resource.get("state", ""))
+    name = str(resource["name"])
 
     def body(turn: Turn) -> VertexJob:
         found = turn.get(VertexJob, job.id) or job
@@ -163,11 +168,10 @@ def made(app: App, job: VertexJob, resource: Mapping[str, Any]) -> VertexJob:
             found,
             name=name,
             number=name.rpartition("/")[2],
-            resource=kept(resource),
-            state=state,
             ended=False,
             troubles=0,
             due_at=turn.now + _FIRST_LOOK,
+            **seen(found, resource),
         )
         turn.put(found)
         return found
@@ -186,7 +190,8 @@ def _search(app: App, job: VertexJob) -> None:
             return
         if found.ended:
             _reopen(app, turn, found)
-        turn.put(replace(found, ended=False, lost_at=turn.now, due_at=turn.now + _SEARCH))
+        later = turn.now + _SEARCH
+        turn.put(replace(found, ended=False, directory=found.output, lost_at=turn.now, due_at=later))
 
     with suppress(Transient):
         commit(app, body)
@@ -200,14 +205,17 @@ def _reopen(app: App, turn: Turn, job: VertexJob) -> None:
 
 
 def look(app: App, job: VertexJob) -> VertexJob:
-    """The job as Google has it now. Where it is over, its cost will be counted. NotFound where it is gone."""
-    if job.ended or job.name is None:
+    """The job as Google has it now. Where it is over, its cost will be counted. NotFound where it is gone.
+
+    A record that ended before its job did is asked about like any other.
+    """
+    if job.name is None or (job.ended and job.state in OVER):
         return job
     resource = _asked(app, job, lambda through, name: through.get(name))
     state = str(resource.get("state", ""))
     if state != job.state:
-        job = commit(app, lambda turn: _noted(turn, job, resource, state))
-    return job if job.ended else replace(job, resource=kept(resource), state=state)
+        job = commit(app, lambda turn: _noted(app, turn, job, resource))
+    return job if job.ended and job.state in OVER else replace(job, resource=kept(resource), state=state)
 
 
 def cancel(app: App, job: VertexJob) -> dict[str, Any]:
@@ -225,12 +233,14 @@ def cancel(app: App, job: VertexJob) -> dict[str, Any]:
 
 def delete(app: App, job: VertexJob) -> dict[str, Any]:
     """Delete a job that is over, once its cost is counted. The record stays for the ledger, unknown to clients."""
-    job = look(app, job)
-    if job.state not in OVER:
-        raise BadRequest(
-            "The BatchPredictionJob is not in a terminal state: cancel it, or wait for its end, before you delete it.",
-            code="FAILED_PRECONDITION",
-        )
+    try:
+        job = look(app, job)
+    except NotFound:
+        if not job.ended:
+            raise
+    else:
+        if job.state not in OVER:
+            raise BadRequest(_NOT_OVER, code="FAILED_PRECONDITION")
     if not job.ended:
         meter(app, job.id)
         job = app.documents.get(VertexJob, job.id) or job
@@ -272,14 +282,17 @@ def as_said(said: Said) -> ApiError:
     return kind(str(said) or None, code=said.status, retry_after=seconds)
 
 
-def _noted(turn: Turn, seen: VertexJob, resource: Mapping[str, Any], state: str) -> VertexJob:
-    job = turn.get(VertexJob, seen.id)
-    if job is None or job.ended:
-        return job or seen
-    job = replace(job, resource=kept(resource), state=state)
-    turn.put(job)
-    if state in OVER:
+def _noted(app: App, turn: Turn, known: VertexJob, resource: Mapping[str, Any]) -> VertexJob:
+    job = turn.get(VertexJob, known.id)
+    if job is None or (job.ended and job.state in OVER):
+        return job or known
+    job = replace(job, **seen(job, resource))
+    if job.state in OVER and (not job.ended or turn.get(LedgerEntry, job.id) is None):
+        if job.ended:
+            _reopen(app, turn, job)
+            job = replace(job, ended=False, troubles=0, unread_since=None, due_at=turn.now + _FIRST_LOOK)
         turn.send("meter", job=job.id)
+    turn.put(job)
     return job
 
 

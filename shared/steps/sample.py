@@ -1,9 +1,9 @@
 """What a job is expected to use whose rows we did not write: from the size of its input, and a look at it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,19 +13,21 @@ from shared.domain.cost import Cost
 from shared.domain.errors import BadRequest, ConfigError
 from shared.domain.prefixes import Place
 from shared.domain.usage import TOKEN, Tokens
-from shared.lines.read import lines_of
 from shared.log import log
 from shared.pricing.meter import Meter
 from shared.providers.base import Provider
 from shared.steps.expect import expected_input, expected_output, native_request, usual
+from shared.steps.pieces import Pieces, every_row, small
 from shared.storage.ports import ObjectMissing, Stat
 
 __all__ = ["Sampled", "expected"]
 
-_SAMPLE: Final = 256 * 1024  # bytes of one object that are looked at
-_SAMPLED: Final = 3  # objects
-_MOST: Final = 1_000  # objects that one wildcard is followed to
-_LONGEST: Final = 20 * 2**20
+_MOST: Final = 1_000  # objects that one wildcard may stand for
+_LISTED: Final = 10_000  # objects that are listed for all wildcards of a job
+_SIZES: Final = (64 * 2**10, 2 * 2**20)  # of a piece: of the larger ones, where rows are so long that few were seen
+_ENOUGH: Final = 100  # rows
+_BOM: Final = b"\xef\xbb\xbf"
+_STAR: Final = re.compile(r"[*?]")
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -37,16 +39,21 @@ class Sampled(NamedTuple):
     unpriced: int  # rows of those looked at whose model has no price
 
 
+class _Seen(NamedTuple):
+    cost: Cost
+    rows: int
+    size: int  # bytes of these
+
+
 def expected(app: App, provider: Provider, inputs: tuple[Place, ...]) -> Sampled:
-    """What a job with these inputs may cost. BadRequest where the bucket is closed to us: what nobody can count shall
-    not run.
+    """What a job with these inputs may cost. BadRequest where a wildcard stands for too much, and where the bucket is
+    closed to us: what nobody can count shall not run.
     """
     try:
-        stats = [stat for place in inputs for stat in _objects(app, place)]
+        stats = list(_objects(app, inputs))
         size = sum(stat.size for stat in stats)
-        cost, seen = _cost(app, provider, stats)
-        nano = -(-cost.nano * max(size, seen) // seen) if seen else 0
-        return Sampled(nano, -(-size // TOKEN), cost.unpriced_lines)
+        cost = _expected(app, provider, stats, size) if size else Cost()
+        return Sampled(cost.nano, -(-size // TOKEN), cost.unpriced_lines)
     except ConfigError as error:
         log("input_unreadable", severity="CRITICAL", reason=str(error))
         raise BadRequest(
@@ -56,45 +63,70 @@ def expected(app: App, provider: Provider, inputs: tuple[Place, ...]) -> Sampled
         ) from error
 
 
-def _objects(app: App, place: Place) -> Iterator[Stat]:
-    if not place.wild:
-        with suppress(ObjectMissing):
-            yield app.objects.stat(place.name)
-        return
-    folder = place.name.rpartition("/")[0]
-    pattern = place.segments[-1]
-    found = (
-        stat
-        for stat in app.objects.list(f"{folder}/")
-        if "/" not in (name := stat.name[len(folder) + 1 :]) and fnmatchcase(name, pattern)
+def _objects(app: App, inputs: tuple[Place, ...]) -> Iterator[Stat]:
+    listed = 0
+    for at, place in enumerate(inputs):
+        if not place.wild:
+            with suppress(ObjectMissing):
+                yield app.objects.stat(place.name)
+            continue
+        found, start = 0, _STAR.split(place.name, maxsplit=1)[0]
+        folder, pattern = place.name.rpartition("/")[0], place.segments[-1]
+        for stat in app.objects.list(start):
+            listed += 1
+            if listed > _LISTED:
+                raise _too_many(at, f"To find what '{place.name}' stands for, more than {_LISTED:,} objects")
+            if "/" not in (name := stat.name[len(folder) + 1 :]) and fnmatchcase(name, pattern):
+                found += 1
+                if found > _MOST:
+                    raise _too_many(at, f"'{place.name}' stands for more than {_MOST:,} objects, and all of them")
+                yield stat
+
+
+def _too_many(at: int, what: str) -> BadRequest:
+    return BadRequest(
+        f"inputConfig.gcsSource.uris[{at}]: {what} would have to be looked at. Write the input to fewer objects, or "
+        "in a folder of its own.",
+        code="INVALID_ARGUMENT",
     )
-    yield from islice(found, _MOST)
 
 
-def _cost(app: App, provider: Provider, stats: list[Stat]) -> tuple[Cost, int]:
-    """What the first rows are expected to cost, and how many bytes they have."""
+def _expected(app: App, provider: Provider, stats: list[Stat], size: int) -> Cost:
+    """By all rows, where they are few; else by so many bytes of them, times how many there are."""
     silent = provider.passthrough is not None and provider.passthrough.silent
     usually = 0 if silent else usual(app, provider.price_model)
-    meter, seen, today = Meter(app.book, provider.price_model, provider.location), 0, app.today()
-    for raw in _rows(app, stats):
-        seen += len(raw) + 1
-        request = native_request(_row(raw))
-        output = 0 if silent else expected_output(request, usually)
-        meter.add(Tokens(text=expected_input(request, len(raw)), output=output), today)
-    return meter.cost(), seen
 
+    def counted(rows: Iterable[bytes]) -> _Seen:
+        meter, number, seen, today = Meter(app.book, provider.price_model, provider.location), 0, 0, app.today()
+        for raw in rows:
+            if raw.isspace():
+                continue
+            number, seen = number + 1, seen + len(raw)
+            request = native_request(_row(raw))
+            output = 0 if silent else expected_output(request, usually)
+            meter.add(Tokens(text=expected_input(request, len(raw)), output=output), today)
+        return _Seen(meter.cost(), number, seen)
 
-def _rows(app: App, stats: list[Stat]) -> Iterator[bytes]:
-    """Whole rows from the beginning of the first objects; of a row that is longer than a look, what was seen."""
-    for stat in stats[:_SAMPLED]:
-        with suppress(ObjectMissing), app.objects.open(stat.name) as stream:
-            head = stream.read(_SAMPLE)
-            cut = head.rfind(b"\n") + 1 if len(head) == _SAMPLE else 0
-            yield from (raw for _, raw in lines_of([head[:cut] or head], longest=_LONGEST) if raw is not None)
+    if small(stats):
+        return counted(every_row(app.objects, stats)).cost
+    found = _Seen(Cost(), 0, 0)
+    for piece in _SIZES:
+        found = counted(Pieces(app.objects, stats, piece).rows())
+        if found.rows >= _ENOUGH:
+            break
+    if not found.size:  # no row has an end where we looked
+        meter = Meter(app.book, provider.price_model, provider.location)
+        meter.add(Tokens(text=size // TOKEN, output=usually), app.today())
+        return meter.cost()
+    return Cost(
+        nano=-(-found.cost.nano * size // found.size),
+        priced_lines=found.cost.priced_lines,
+        unpriced_lines=found.cost.unpriced_lines,
+    )
 
 
 def _row(raw: bytes) -> dict[str, Any]:
     try:
-        return _decode(raw)
+        return _decode(raw.removeprefix(_BOM))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}

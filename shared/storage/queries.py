@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.domain.account import Account
 from shared.domain.batch import Batch
 from shared.domain.files import File, Garbage, Part, Upload
 from shared.domain.keys import Key, Team, User
@@ -13,6 +14,7 @@ from shared.domain.shard import Shard
 from shared.storage.ports import Query
 
 __all__ = [
+    "ACCOUNTS",
     "ALL",
     "BATCHES",
     "BATCHES_DUE",
@@ -34,6 +36,7 @@ __all__ = [
     "FILES_OVER",
     "GARBAGE_DUE",
     "JOBS",
+    "JOBS_BY_DIRECTORY",
     "JOBS_BY_NUMBER",
     "JOBS_BY_OUTPUT",
     "JOBS_DUE",
@@ -95,6 +98,7 @@ TEAMS: Final = Query(kind=Team, descending=True)
 USERS: Final = Query(kind=User, descending=True)
 USERS_OF_EMAIL: Final = Query(kind=User, equal=("user_email",), descending=True)
 
+ACCOUNTS: Final = Query(kind=Account, order="spent")  # that only rises: who pays meanwhile is met again, not missed
 LEDGER: Final = Query(kind=LedgerEntry, descending=True)
 LEDGER_OF_BATCH: Final = Query(kind=LedgerEntry, equal=("batch",), descending=True)
 LEDGER_OF_KEY: Final = Query(kind=LedgerEntry, equal=("key",), descending=True)
@@ -109,6 +113,7 @@ TAG_DAYS: Final = Query(kind=TagDay, order="day", descending=True)
 JOBS: Final = Query(kind=VertexJob, descending=True)
 JOBS_OF_OWNER: Final = Query(kind=VertexJob, equal=("owner",), descending=True)
 JOBS_OF_TEAM: Final = Query(kind=VertexJob, equal=("team",), descending=True)
+JOBS_BY_DIRECTORY: Final = Query(kind=VertexJob, equal=("directory",), descending=True)
 JOBS_BY_NUMBER: Final = Query(kind=VertexJob, equal=("number",), descending=True)
 JOBS_BY_OUTPUT: Final = Query(kind=VertexJob, equal=("output",), descending=True)
 JOBS_DUE: Final = Query(kind=VertexJob, order="due_at")
@@ -123,9 +128,9 @@ ALL: Final = (
     *FILES_OF_TEAM, *FILES_OF_TEAM_AND_PURPOSE,
     SHARDS_OF_BATCH, SHARDS_DUE, SHARDS_OF_DEPLOYMENT, PARTS_OF_UPLOAD, UPLOADS_OVER,
     KEYS, KEYS_OF_ALIAS, KEYS_OF_KEY_ID, KEYS_OF_TEAM, KEYS_OF_USER, TEAMS, USERS, USERS_OF_EMAIL,
-    LEDGER, LEDGER_OF_BATCH, LEDGER_OF_KEY, LEDGER_OF_TEAM, LEDGER_OF_USER,
+    ACCOUNTS, LEDGER, LEDGER_OF_BATCH, LEDGER_OF_KEY, LEDGER_OF_TEAM, LEDGER_OF_USER,
     DAYS, DAYS_OF_KEY, DAYS_OF_TEAM, DAYS_OF_USER, TAG_DAYS,
-    JOBS, JOBS_OF_OWNER, JOBS_OF_TEAM, JOBS_BY_NUMBER, JOBS_BY_OUTPUT, JOBS_DUE,
+    JOBS, JOBS_OF_OWNER, JOBS_OF_TEAM, JOBS_BY_DIRECTORY, JOBS_BY_NUMBER, JOBS_BY_OUTPUT, JOBS_DUE,
     OUTBOX_DUE, GARBAGE_DUE, CREATED_OVER,
 )  # fmt: skip
 

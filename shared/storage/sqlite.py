@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from shared.storage.database import WAIT, Database
+from shared.storage.names import document_id, searchable
 from shared.storage.ports import Exists, Query, Record, Transaction
 from shared.storage.queries import ALL
 
@@ -73,7 +74,7 @@ class SqliteDocuments:
                 highest = min(highest, reached)
             else:
                 lowest = max(lowest, reached)
-        equal = (msgspec.to_builtins(value) for value in values)
+        equal = [searchable(name, value) for name, value in zip(query.equal, values, strict=True)]
         parameters = (*equal, lowest, highest, *position, limit)
         with self._database.reading() as connection:
             rows = connection.execute(_select(query, paged=after is not None), parameters).fetchall()
@@ -113,7 +114,7 @@ class _Transaction:
         self._write(_ADD, _row(record))
 
     def delete(self, kind: type[R], id: str) -> None:
-        self._write(_DELETE, (kind.__name__, id))
+        self._write(_DELETE, (kind.__name__, document_id(id)))
 
     def finish(self) -> list[tuple[str, tuple[str, ...]]]:
         """What is to be written; the transaction takes no more."""
@@ -127,7 +128,7 @@ class _Transaction:
 
 
 def _get(connection: sqlite3.Connection, kind: type[R], id: str) -> R | None:
-    row = connection.execute(_GET, (kind.__name__, id)).fetchone()
+    row = connection.execute(_GET, (kind.__name__, document_id(id))).fetchone()
     if row is None:
         return None
     record: R = _decoder(kind)(row[0])
@@ -135,7 +136,7 @@ def _get(connection: sqlite3.Connection, kind: type[R], id: str) -> R | None:
 
 
 def _row(record: Record) -> tuple[str, str, str]:
-    return type(record).__name__, record.id, msgspec.json.encode(record).decode()
+    return type(record).__name__, document_id(record.id), msgspec.json.encode(record).decode()
 
 
 _decoder: Final[Callable[[Any], Callable[[str], Any]]] = cache(lambda kind: msgspec.json.Decoder(kind).decode)

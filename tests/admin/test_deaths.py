@@ -1,4 +1,4 @@
-"""Whoever deletes a team or a user may die between any two writes, and somebody else begins again."""
+"""Whoever deletes a team or a user, or changes many, may die between any two writes, and somebody else begins again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from shared.app import App
 from shared.domain.access import ADMIN
 from shared.domain.account import Account
 from shared.domain.errors import BadRequest, NotFound
-from shared.domain.keys import Key, Team, User, team_account, user_account
+from shared.domain.keys import Key, Member, Team, User, member_account, team_account, user_account
 from shared.storage.queries import KEYS
 
 
@@ -81,3 +81,30 @@ def test_it_is_done_in_the_end(app: App, act: Callable[[App], None], last: int, 
     assert team is None or team.members == ()
     assert user is None or user.teams == () or act is kill_user
     keys.generate(app, ADMIN, {"key_alias": "k0"})  # the aliases are free
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("last", range(5))
+def test_a_budget_of_all_members_is_that_of_all_in_the_end(app: App, last: int, committed: bool) -> None:
+    """And of nobody does it hold only in the team: whoever pays from an account has the limit in it before."""
+    everybody = [f"u{each}" for each in range(450)]
+    made = teams.create(app, ADMIN, {"team_id": "t"}).team
+    app.documents.transact(lambda tx: tx.put(replace(made, members=tuple(map(in_team, everybody)))))
+    asked = {"team_member_budget": 2, "team_member_budget_duration": "7d"}
+    mortal = replace(app, documents=Mortal(app.documents, last, committed=committed), _memory={})
+
+    try:
+        teams.update(mortal, ADMIN, "t", asked)
+    except Died:
+        team = app.documents.get(Team, team_account("t"))
+        assert team is not None
+        if team.member_budget is not None:
+            assert all(app.documents.get(Account, member_account("t", each)) is not None for each in everybody)
+        teams.update(app, ADMIN, "t", asked)
+
+    found = [app.documents.get(Account, member_account("t", each)) for each in everybody]
+    assert {each and (each.max_budget, each.budget_duration) for each in found} == {(2 * 10**9, "7d")}
+
+
+def in_team(user_id: str) -> Member:
+    return Member(user_id=user_id)

@@ -149,6 +149,14 @@ def test_roles_of_users(app: App, ring: KeyRing, role: str, may: tuple[bool, boo
     assert (found.caller.admin, found.caller.viewer) == may
 
 
+@pytest.mark.parametrize("role", [None, "internal_user", "internal_user_viewer", "proxy_admin"])
+def test_a_user_who_may_only_look_has_keys_that_may_only_read(app: App, ring: KeyRing, role: str | None) -> None:
+    users.create(app, ADMIN, {"user_id": "u", "user_role": role, "auto_create_key": False})
+    found = ring.find(app, made(app, user_id="u").secret)
+    assert found is not None
+    assert found.caller.reads_only == (role == "internal_user_viewer")
+
+
 def test_without_a_pepper_no_key_is_known(app: App, ring: KeyRing) -> None:
     one = made(app)
     assert ring.find(replace(app, key_pepper=""), one.secret) is None

@@ -26,10 +26,11 @@ from shared.domain.access import ADMIN, MASTER, Caller
 from shared.domain.clock import DAY, HOUR, MINUTE
 from shared.domain.cost import Cost
 from shared.domain.errors import BadRequest
-from shared.domain.ledger import Day, LedgerEntry, TagDay, day_of
+from shared.domain.ledger import SLICES, Day, LedgerEntry, TagDay, day_of
 from shared.domain.usage import Tokens
 from shared.pricing.book import Book
 from shared.storage.ports import Query, Record
+from shared.storage.queries import TAG_DAYS
 from shared.storage.sqlite import SqliteDocuments
 
 NOW = 1_795_000_000_000  # 2026-11-18
@@ -226,12 +227,26 @@ def test_rows_read_the_entries_of_their_days_and_nothing_else(app: App) -> None:
 
 
 def test_tags_read_the_tags_of_their_days_and_nothing_else(app: App) -> None:
-    due = sum(1 for each in tag_days(app, all_of(app), ALL) if 20261110 <= each.day <= 20261112)
+    due = len(spy(app).inner.query(TAG_DAYS, at_least=20261110, at_most=20261112, limit=10_000))
     spy(app).read.clear()
 
     list(tag_days(app, all_of(app), THREE))
 
     assert spy(app).read == {"TagDay": due}
+
+
+def test_slices_of_a_tag_are_one_sum(app: App) -> None:
+    """Whether they are read, or made from the entries: a filter that all of them pass asks for these."""
+    stored = spy(app).inner.query(TAG_DAYS, limit=100_000)
+    whole = list(tag_days(app, all_of(app), ALL))
+    made = list(tag_days(app, all_of(app, but_teams=("nobody",)), ALL))
+
+    assert len({each.slice for each in stored}) == SLICES
+    assert len({(each.day, each.tag) for each in whole}) == len(whole) < len(stored)
+    assert sum(each.cost.nano for each in whole) == sum(each.cost.nano for each in stored)
+    assert [(each.day, each.tag, each.entries, each.tokens, each.counts, each.cost) for each in whole] == [
+        (each.day, each.tag, each.entries, each.tokens, each.counts, each.cost) for each in made
+    ]
 
 
 def test_a_key_reads_its_own_and_its_users_only(app: App) -> None:

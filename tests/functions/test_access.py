@@ -187,6 +187,29 @@ def test_space_around_a_key_is_no_part_of_it(people: People) -> None:
     assert people.api.get("/v1/files").status_code == 200
 
 
+def test_who_tries_for_somebody_elses_key_user_or_team_is_on_record(
+    people: People, facts: Callable[[], list[dict[str, Any]]]
+) -> None:
+    theirs, never = people.records["owner"], "f" * 64
+    people.as_("stranger")
+    for path, foreign, unknown, id in (
+        ("/key/info?key=", theirs.id, never, theirs.key_id),
+        ("/key/info?key=", theirs.key_id, "key-" + "7" * 24, theirs.key_id),
+        ("/key/info?key=", str(people.keys["owner"]), "sk-nobody-has-this-one", theirs.key_id),
+        ("/user/info?user_id=", "owner", "nobody", "owner"),
+        ("/team/info?team_id=", "one", "none", "one"),
+        ("/team/daily/activity?start_date=2026-01-01&end_date=2026-01-02&team_ids=", "one", "none", "one"),
+    ):
+        facts()
+        assert people.api.get(path + foreign).status_code == 404
+        tries = [each for each in facts() if each.get("audit")]
+        assert [(each["message"], each["not_theirs"], each["key_id"]) for each in tries] == [
+            ("refused", id, people.records["stranger"].key_id)
+        ]
+        assert people.api.get(path + unknown).status_code == 404
+        assert [each for each in facts() if each.get("audit")] == []
+
+
 def reached(people: People) -> dict[str, int]:
     """What a key is answered at each route: 403 where it is not for such requests at all."""
     found = {}
@@ -213,15 +236,20 @@ def test_a_key_that_may_read_changes_nothing_anywhere(people: People) -> None:
     assert people.as_("owner").get("/v1/files").status_code == 200
 
 
+OF_BATCHES = {"/batches/{id}", "/batches/{id}/cancel"}
+
+
 @pytest.mark.parametrize(
     ("allowed", "open_to"),
     [
-        (("/v1/files",), {"/files"}),
-        (("/files", "/batches"), {"/files", "/batches"}),
+        (("/v1/files",), {"/files", "/files/{id}", "/files/{id}/content"}),
+        (("/files/", "/v1/batches/*"), {"/files", "/files/{id}", "/files/{id}/content", *OF_BATCHES}),
         (("/v1/files*",), {"/files", "/files/{id}", "/files/{id}/content"}),
+        (("/file",), set()),
         (("/nothing",), set()),
-        (("/v1",), set()),
+        (("spend_tracking_routes",), {each.path for each in ALL if each.path.startswith("/spend/")}),
         (("",), set()),
+        (("/",), set()),
     ],
 )
 def test_a_key_for_some_routes_is_for_no_others(people: People, allowed: tuple[str, ...], open_to: set[str]) -> None:
@@ -235,6 +263,25 @@ def test_a_key_for_some_routes_is_for_no_others(people: People, allowed: tuple[s
             assert (status != 403) is (path in open_to), route
     for path in ("/models", "/openai/v1/models", "//v1//models", "/v1/models/", "/V1/models"):
         assert people.api.get(path, follow_redirects=True).status_code in {403, 404}, path
+
+
+def test_a_key_for_information_changes_nothing(people: People) -> None:
+    people.change(replace(people.records["owner"], allowed_routes=("info_routes",)))
+    people.as_("owner")
+
+    for route, status in reached(people).items():
+        method, _, path = route.partition(" ")
+        if path not in SEALED and (method != "GET" or path.startswith(("/files", "/batches"))):
+            assert status == 403, route
+    assert people.api.get("/model/info").status_code == people.api.get("/key/info").status_code == 200
+
+
+def test_a_kind_of_key_and_its_routes_both_hold(people: People) -> None:
+    people.change(replace(people.records["owner"], key_type="llm_api", allowed_routes=("/key/*", "/v1/files")))
+    people.as_("owner")
+
+    assert people.api.get("/key/info").status_code == people.api.get("/v1/batches").status_code == 403
+    assert people.api.get("/v1/files").status_code == 200
 
 
 @pytest.mark.parametrize(("kind", "manages"), [("llm_api", False), ("management", True)])

@@ -1,4 +1,5 @@
 import io
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -330,3 +331,24 @@ def test_a_subset_target_knows_its_own_routes_only(target: Callable[[str], Api])
     assert batches.get("/v1/batches").status_code == 200
     assert batches.get("/v1/files").status_code == 404
     assert batches.client.get("/health/liveliness").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/projects/" + "a/locations/" * 520 + "b/batchPredictionJobs/" * 330 + "x",
+        "/v1/projects/" + "a/locations/" * 300 + "b/batchPredictionJobs/" * 150 + "x",
+        "/v1/files" + "/content" * 900,
+        "/v1/" + "/" * 8_000,
+        "/key/" + "regenerate/" * 700,
+        "/v1/files/" + "x" * 60_000,
+    ],
+)
+def test_no_path_takes_long_to_be_refused(api: Api, method: str, path: str) -> None:
+    """Before anybody has shown a key."""
+    began = time.perf_counter()
+    answer = api.client.open(path, method=method)
+
+    assert time.perf_counter() - began < 0.5
+    assert answer.status_code in {401, 404, 405}

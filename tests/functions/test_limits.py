@@ -347,3 +347,11 @@ def test_refusals_are_put_on_record_without_a_secret(api: Api, desk: Desk, facts
     assert told[0]["not_theirs"] == file
     assert told[0]["key_id"] == told[1]["key_id"] == "key-bob"
     assert "sk-wrong" not in json.dumps(told)
+
+
+def test_a_team_may_say_that_its_keys_see_their_own_alone(api: Api, desk: Desk) -> None:
+    made = api.post("/team/new", json={"team_id": "shy", "metadata": {"visibility": "own"}})
+    assert made.status_code == 200, made.text
+    ann, bob = desk.key("ann", team_id="shy"), desk.key("bob", team_id="shy")
+    uploaded(api, ann)
+    assert listed(api, bob, "/v1/files") == []

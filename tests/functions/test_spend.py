@@ -18,7 +18,7 @@ from shared.domain.keys import Key, Member, Team, User, team_account, user_accou
 from shared.domain.ledger import LedgerEntry
 from shared.domain.secret_key import hashed
 from shared.pricing.book import Book
-from shared.steps.accounts import Books
+from shared.steps.books import Books
 from shared.steps.commit import commit
 from tests.functions.conftest import Answer, Api
 from tests.functions.wire import envelope
@@ -180,6 +180,15 @@ def test_a_key_may_be_named_in_any_way(people: People) -> None:
         assert [each["user"] for each in rows] == ["ann"]
     for name in (MASTERS, people.api.app.master_key):
         assert [each["api_key"] for each in people.get(VIEWER, f"/spend/logs?api_key={name}").json] == [MASTERS]
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "__x__", "", "key-", "key-" + "a" * 2_000, "é" * 2_000, "sk-/", "sk-ü"])
+@pytest.mark.parametrize("who", [VIEWER, LEA])
+def test_what_cannot_be_a_key_has_spent_nothing(people: People, who: str, name: str) -> None:
+    for path in ("/spend/logs?", f"/spend/logs/v2?{SPAN}&", f"/user/daily/activity?{SPAN}&"):
+        answer = people.get(who, f"{path}api_key={name}")
+        assert answer.status_code == 200
+        assert (answer.json or {}).get("data", answer.json.get("results")) == [] if answer.json else answer.json == []
 
 
 FOREIGN = ("api_key=" + BOB, "user_id=bob", "api_key=key-" + "b" * 24, "request_id=batch_b_batch_cost")
@@ -412,6 +421,14 @@ def test_pages_of_rows_with_filters_and_orders(people: People) -> None:
         (f"/global/spend/report?{SPAN}&group_by=x", "group_by"),
         ("/global/spend/keys?limit=0", "limit"),
         (f"/tag/daily/activity?{SPAN}&page=x", "page"),
+        *((f"/spend/logs?{name}={'é' * 300}", name) for name in ("request_id", "key_alias", "user_id", "team_id")),
+        *((f"/spend/logs?{name}={'é' * 2_000}", name) for name in ("tag", "model", "model_group", "model_id")),
+        (f"/user/daily/activity?{SPAN}&user_id={'u' * 2_000}", "user_id"),
+        (f"/team/daily/activity?{SPAN}&team_ids=red,{'t' * 2_000}", "team_ids"),
+        (f"/team/daily/activity?{SPAN}&exclude_team_ids={'t' * 2_000}", "exclude_team_ids"),
+        (f"/tag/daily/activity?{SPAN}&tags={'t' * 2_000}", "tags"),
+        (f"/global/spend/tags?{SPAN}&tags={'t' * 2_000}", "tags"),
+        (f"/global/spend/report?{SPAN}&internal_user_id={'u' * 2_000}", "internal_user_id"),
     ],
 )
 def test_a_wrong_parameter_is_named(people: People, path: str, param: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.account import Account
 from shared.domain.clock import SECOND
-from shared.domain.keys import Team, User, member_account, team_account, user_account
+from shared.domain.keys import Member, Team, User, member_account, team_account, user_account
 from shared.storage.queries import KEYS_OF_TEAM
 from tests.functions.conftest import Api
 from tests.functions.office import as_key, key_of, ok, told, uses
@@ -208,6 +208,70 @@ def test_many_members_who_come_at_once_all_come(api: Api) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(join, range(16))) == {200}
     assert len(ok(api.get("/team/info?team_id=t"))["team_info"]["members"]) == 16
+
+
+def put(api: Api, record: Any) -> None:
+    api.app.documents.transact(lambda tx: tx.put(record))
+
+
+def test_a_team_is_full_by_whatever_way_one_comes_in(api: Api) -> None:
+    team_of(api, team_id="t")
+    team = api.app.documents.get(Team, team_account("t"))
+    assert team is not None
+    put(api, replace(team, members=tuple(Member(user_id=f"u{each}") for each in range(1_000))))
+
+    refusals = [
+        told(api.post(path, json=body))
+        for path, body in (
+            ("/team/member_add", {"team_id": "t", "member": {"user_id": "v"}}),
+            ("/user/new", {"user_id": "v", "team_id": "t"}),
+            ("/user/new", {"user_id": "v", "teams": ["t"]}),
+        )
+    ]
+
+    assert {each[0] for each in refusals} == {400}
+    assert all("1,000 members" in each[2] for each in refusals)
+    ok(api.post("/user/new", json={"user_id": "u7", "teams": ["t"]}))  # who is in it already
+
+
+def test_a_user_is_in_so_many_teams_and_no_more(api: Api) -> None:
+    ok(api.post("/user/new", json={"user_id": "u"}))
+    user = api.app.documents.get(User, user_account("u"))
+    assert user is not None
+    put(api, replace(user, teams=tuple(f"t{each}" for each in range(1_000))))
+    team_of(api, team_id="t")
+
+    refused = told(api.post("/team/member_add", json={"team_id": "t", "member": {"user_id": "u"}}))
+    assert refused[0] == 400
+    assert "1,000 teams" in refused[2]
+    assert told(api.post("/team/new", json={"members_with_roles": [{"user_id": "u"}]}))[0] == 400
+    assert ok(api.get("/team/info?team_id=t"))["team_info"]["members"] == []
+
+
+def test_a_budget_of_many_members_is_many_small_transactions(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    team_of(api, team_id="t")
+    team = api.app.documents.get(Team, team_account("t"))
+    assert team is not None
+    put(api, replace(team, members=tuple(Member(user_id=f"u{each}") for each in range(450))))
+    most, transact = 0, api.app.documents.transact
+
+    def watched(body: Any) -> Any:
+        def counted(tx: Any) -> Any:
+            nonlocal most
+            found = body(tx)
+            most = max(most, len(tx._writes))
+            return found
+
+        return transact(counted)
+
+    monkeypatch.setattr(api.app.documents, "transact", watched)
+    ok(api.post("/team/update", json={"team_id": "t", "team_member_budget": 2}))
+
+    assert most <= 201
+    assert {account(api, member_account("t", f"u{each}")).max_budget for each in range(450)} == {2 * 10**9}
+    wrong = api.post("/team/update", json={"team_id": "t", "team_member_budget": 3, "team_member_budget_duration": "x"})
+    assert told(wrong)[0] == 400
+    assert ok(api.get("/team/info?team_id=t"))["team_info"]["team_member_budget"] == 2
 
 
 # The end

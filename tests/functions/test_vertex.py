@@ -119,6 +119,9 @@ class World:
     def records(self) -> list[VertexJob]:
         return list(self.api.app.documents.query(queries.JOBS))
 
+    def newest(self, who: str) -> VertexJob:
+        return next(job for job in self.records() if job.owner == CALLERS[who].owner)
+
     def account(self, id: str) -> Account:
         return self.api.app.documents.get(Account, id) or Account(id=id)
 
@@ -338,6 +341,9 @@ PLACES = [
     ("gs://*/in.jsonl", "gs://jobs/out"),
     ("gs://jobs/*/in.jsonl", "gs://jobs/out"),
     ("gs://jobs/**", "gs://jobs/out"),
+    ("gs://jobs/{in,x}.jsonl", "gs://jobs/out"),
+    ("gs://jobs/[a-z]n.jsonl", "gs://jobs/out"),
+    ("gs://jobs/in.jsonl", "gs://jobs/{out,x}"),
     ("gs://JOBS/in.jsonl", "gs://jobs/out"),
     ("gs://jobs%2Fin.jsonl", "gs://jobs/out"),
     ("gs://jobs/", "gs://jobs/out"),
@@ -626,11 +632,23 @@ def test_somebody_elses_predictions_are_no_input(world: World, spy: Callable[[],
     folder = world.api.get(f"{JOBS}/{made['name'].rpartition('/')[2]}").json["outputInfo"]["gcsOutputDirectory"]
     spy()
     world.as_("b")
-    for source in (f"{folder}/predictions.jsonl", f"{folder}/*.jsonl", "gs://jobs/o/prediction-x/y", "gs://jobs/o/*"):
+    for source in (f"{folder}/predictions.jsonl", f"{folder}/*.jsonl"):
         assert google(world.places(source))[1] == "PERMISSION_DENIED"
     assert spy() == []
     assert world.places("gs://jobs/o/in.jsonl").status_code == 200
     assert world.as_("mate").places(f"{folder}/predictions.jsonl").status_code == 200
+
+
+@pytest.mark.parametrize("pace", [Pace(pending=0.02, running=30.0)])
+def test_while_a_job_runs_nobody_else_reads_what_could_be_its_predictions(
+    world: World, spy: Callable[[], list[str]]
+) -> None:
+    world.create(outputConfig={"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://jobs/o"}})
+    spy()
+    world.as_("b")
+    for source in ("gs://jobs/o/prediction-x/y", "gs://jobs/o/prediction-x/*", "gs://jobs/o/prediction-x/deep/y"):
+        assert google(world.places(source))[1] == "PERMISSION_DENIED"
+    assert spy() == []
 
 
 def test_nobody_is_kept_from_predictions_of_ones_own_by_a_job_that_claims_the_same_prefix(world: World) -> None:
@@ -646,7 +664,9 @@ def test_nobody_is_kept_from_predictions_of_ones_own_by_a_job_that_claims_the_sa
 # ---- lists
 
 
-def test_a_list_is_the_callers_own_newest_first_and_pages_without_gaps(world: World) -> None:
+def test_a_list_is_the_callers_own_newest_first_and_pages_without_gaps(
+    world: World, facts: Callable[[], list[dict[str, Any]]]
+) -> None:
     made: dict[str, list[str]] = {"a": [], "b": []}
     for turn in range(3):
         for who, names in made.items():
@@ -664,8 +684,11 @@ def test_a_list_is_the_callers_own_newest_first_and_pages_without_gaps(world: Wo
                 break
         assert found == names
     foreign = world.as_("a").api.get(f"{JOBS}?pageSize=1").json["nextPageToken"]
+    facts()
     refused = world.as_("b").api.get(f"{JOBS}?pageToken={foreign}")
     assert google(refused)[:2] == (400, "INVALID_ARGUMENT")
+    [told] = [fact for fact in facts() if fact.get("audit")]
+    assert (told["message"], told["not_theirs"], told["key_id"]) == ("refused", world.newest("a").id, "key-b")
     assert refused.text == world.api.get(f"{JOBS}?pageToken=nothing").text
     assert len(world.as_("admin").api.get(JOBS).json["batchPredictionJobs"]) == 6
     assert world.api.get(JOBS.replace("global", "us-east1")).json == {}
@@ -732,14 +755,16 @@ def test_limits_and_budgets_refuse_with_the_numbers(world: World) -> None:
     for account, said in [
         (Account(id="key-a", name="Key=a", caps=Caps(open_batches=0)), "open batches"),
         (Account(id="key-a", name="Key=a", caps=Caps(batches_per_hour=0)), "an hour"),
-        (Account(id="key-a", name="Key=a", caps=Caps(enqueued_tokens=1)), "enqueued token"),
+        (Account(id="key-a", name="Key=a", caps=Caps(enqueued_tokens=1)), "in use; this job has about"),
         (Account(id="key-a", name="Key=a", max_budget=0), "Max budget: $0.00"),
-        (Account(id="key-a", name="Key=a", max_budget=10), "expected to cost about"),
+        (Account(id="key-a", name="Key=a", max_budget=10), "This job is expected to cost about"),
     ]:
         world.set_account(account)
-        code, status, message = google(world.api.post(JOBS, json=world.body()))
+        answer = world.api.post(JOBS, json=world.body())
+        code, status, message = google(answer)
         assert (code, status) == (429, "RESOURCE_EXHAUSTED")
         assert said in message
+        assert ("retry-after" in answer.headers) is (account.max_budget is None)
         assert world.account("key-a") == account
     assert world.records() == []
     assert "create" not in world.place.journal()["calls"]
@@ -929,3 +954,12 @@ def test_predictions_that_are_written_have_their_job_counted(world: World, targe
         assert predictions.post("/", data=body, headers=headers).status_code == 200
     job = world.settled(made["name"])
     assert job.cost.priced_lines == 2
+
+
+def test_no_filter_takes_long(world: World) -> None:
+    world.create(displayName="a" * 128)
+    began = time.monotonic()
+    answer = world.api.get(JOBS, query_string={"filter": 'display_name:"' + "*a" * 60 + '*b"'})
+
+    assert answer.json == {}
+    assert time.monotonic() - began < 1

@@ -19,10 +19,10 @@ from shared.domain.batch import Batch, Counts
 from shared.domain.clock import DAY
 from shared.domain.cost import Cost
 from shared.domain.keys import team_account, user_account
-from shared.domain.ledger import Day, LedgerEntry, TagDay
+from shared.domain.ledger import SLICES, Day, LedgerEntry, TagDay
 from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard, ShardStatus
-from shared.steps.accounts import Books
+from shared.steps.books import Books
 from shared.steps.cancel import request_cancel
 from shared.steps.commit import commit
 from shared.storage.queries import BATCHES, DAYS, JOBS, LEDGER, TAG_DAYS
@@ -259,6 +259,11 @@ def _account(**more: int) -> Callable[[World], str]:
     return change
 
 
+def _account_of_nobody(world: World) -> str:
+    put(world, Account(id=team_account("gone"), spent=7))
+    return team_account("gone")
+
+
 def _day_dearer(world: World) -> str:
     day = first(world, DAYS)
     put(world, replace(day, cost=day.cost + Cost(nano=1)))
@@ -295,6 +300,12 @@ def _tag_missing(world: World) -> str:
     return str(day.id)
 
 
+def _tag_of_another_slice(world: World) -> str:
+    day = first(world, TAG_DAYS)
+    put(world, replace(day, slice=(day.slice + 1) % SLICES))
+    return str(day.id)
+
+
 def _job_free(world: World) -> str:
     job = world.documents.get(VertexJob, JOB)
     assert job is not None
@@ -321,12 +332,14 @@ WRONG = {
     "an account holds more": _account(reserved=1),
     "an account has more open": _account(open_batches=1),
     "an account has fewer tokens enqueued": _account(enqueued_tokens=-1),
+    "an account that nobody names has spent something": _account_of_nobody,
     "a day is dearer": _day_dearer,
     "a day is missing": _day_missing,
     "a day is too many": _day_too_many,
     "a day is another team's": _day_of_another_team,
     "a tag is cheaper": _tag_cheaper,
     "a tag is missing": _tag_missing,
+    "a tag's slice is another one": _tag_of_another_slice,
     "a job is free": _job_free,
 }
 
@@ -398,7 +411,7 @@ def test_what_moves_while_it_is_read_is_no_difference(records: list[Any], tmp_pa
 
     def spend() -> None:
         while not stop.wait(0.001):
-            _one_more(world, len(spent))
+            one_more(world, len(spent))
             spent.append(1)
 
     thread = threading.Thread(target=spend)
@@ -426,14 +439,14 @@ def test_a_difference_is_found_while_others_spend(records: list[Any], tmp_path: 
     put(world, *records)
     id, number = _batch_cheaper(world), iter(range(1_000_000))
 
-    report = check(world.app, pause=lambda _: _one_more(world, next(number)))
+    report = check(world.app, pause=lambda _: one_more(world, next(number)))
 
     assert report.code == 1
     assert {each.id for each in report.differences} == {id}
     world.documents.close()
 
 
-def _one_more(world: World, number: int) -> None:
+def one_more(world: World, number: int) -> None:
     job, entry = world.documents.get(VertexJob, JOB), world.documents.get(LedgerEntry, JOB)
     assert job is not None
     assert entry is not None

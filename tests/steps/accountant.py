@@ -7,7 +7,7 @@ from typing import Any
 from shared.domain.account import Account, spend
 from shared.domain.batch import Batch
 from shared.domain.cost import Cost
-from shared.domain.ledger import Day, LedgerEntry, TagDay, day_of
+from shared.domain.ledger import Day, LedgerEntry, TagDay, added, day_of
 from shared.domain.shard import ShardStatus
 from shared.steps.finish import shards_of
 from shared.storage.queries import BATCHES, DAYS, LEDGER, TAG_DAYS
@@ -80,7 +80,10 @@ def _check_account(found: Account, batches: Sequence[Batch], entries: Sequence[L
 
 def _check_days(world: World, ledger: Sequence[LedgerEntry]) -> None:
     days: list[Day] = _all(world, DAYS)
-    tag_days: list[TagDay] = _all(world, TAG_DAYS)
+    tag_days: dict[Any, TagDay] = {}
+    for slice in _all(world, TAG_DAYS):
+        whole = tag_days.get((slice.day, slice.tag))
+        tag_days[slice.day, slice.tag] = slice if whole is None else added(whole, slice)
     by_day: dict[Any, list[LedgerEntry]] = {}
     by_tag: dict[Any, list[LedgerEntry]] = {}
     for entry in ledger:
@@ -93,7 +96,7 @@ def _check_days(world: World, ledger: Sequence[LedgerEntry]) -> None:
     assert len(tag_days) == len(by_tag)
     for sum_ in days:
         _check_sum(sum_, by_day[sum_.day, sum_.key, sum_.user, sum_.team, sum_.group, sum_.model, sum_.provider])
-    for tag_sum in tag_days:
+    for tag_sum in tag_days.values():
         _check_sum(tag_sum, by_tag[tag_sum.day, tag_sum.tag])
 
 

@@ -13,10 +13,10 @@ from shared.domain.access import Caller
 from shared.domain.account import Account, Caps, Window, left, spend
 from shared.domain.batch import Batch, Status
 from shared.domain.clock import DAY, HOUR
-from shared.domain.cost import NANO
+from shared.domain.cost import NANO, usd
 from shared.domain.durations import next_reset
 from shared.domain.errors import OverBudget, RateLimited
-from shared.steps.accounts import Purse, strictest, usd
+from shared.steps.accounts import Purse, strictest
 from shared.steps.cancel import request_cancel
 from shared.steps.commit import commit
 from shared.steps.prepare import prepare

@@ -236,3 +236,28 @@ def test_a_batch_looks_a_habit_up_once(world: World) -> None:
     note_habit(world.app, provider.price_model, 10, 50)
     Expectation(world.app, provider, habits)
     assert habits == {"gemini-2.5-flash": 1_000}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"generationConfig": {"maxOutputTokens": "65000"}},
+        {"generationConfig": {"maxOutputTokens": 65000.0}},
+        {"generationConfig": {"max_output_tokens": 1, "maxOutputTokens": 65000}},
+        {"generationConfig": {"temperature": 1}, "generation_config": {"maxOutputTokens": 65000}},
+        {"generationConfig": {"maxOutputTokens": 1}, "generation_config": {"max_output_tokens": "6.5e4"}},
+        {"max_tokens": 1, "generationConfig": {"maxOutputTokens": 65000}},
+    ],
+)
+def test_of_several_lengths_in_a_row_the_longest_is_expected(config: dict[str, Any]) -> None:
+    assert expected_output(native_request({"request": {"contents": [], **config}}), 10) == 65_000
+
+
+@pytest.mark.parametrize("value", [True, None, [], {}, "", "x", "nan", "inf", -5, "9" * 40, float("inf")])
+def test_what_is_no_length_leaves_what_is_usual(value: object) -> None:
+    assert (
+        expected_output(
+            native_request({"request": {"contents": [], "generationConfig": {"maxOutputTokens": value}}}), 10
+        )
+        == 10
+    )

@@ -13,9 +13,9 @@ import pytest
 
 from shared.app import App
 from shared.domain import layout
-from shared.domain.access import Caller
+from shared.domain.access import ADMIN, Caller
 from shared.domain.account import Account
-from shared.domain.errors import ApiError, Transient, Unavailable
+from shared.domain.errors import ApiError, BadRequest, Forbidden, Transient, Unavailable
 from shared.domain.ledger import LedgerEntry
 from shared.domain.messages import Message
 from shared.domain.passthrough import VertexJob
@@ -24,6 +24,7 @@ from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.passthrough import VertexPassthrough
 from shared.steps import passed
 from shared.steps.dead import record_dead
+from shared.steps.foreign import refuse_foreign
 from shared.steps.meter import meter
 from shared.steps.run import run
 from shared.storage.queries import JOBS, LEDGER
@@ -373,33 +374,200 @@ def test_a_job_that_google_no_longer_has_is_counted_by_what_it_left(world: Passi
     assert (job.ended, job.cost.priced_lines) == (True, 5)
 
 
-def test_a_deployment_that_left_the_configuration_ends_a_job_at_last(world: Passing) -> None:
-    world.create()
+def without_its_deployment(world: Passing) -> Passing:
     config = world.app.config
     world.app = replace(
         world.app, config=config.model_copy(update={"deployments": config.deployments[1:]}), _providers={}
     )
-    world.clock += 86_400_000
-    world.pump()
-    world.sweep()
-    world.pump()
+    return world
+
+
+def test_a_job_that_cannot_be_asked_for_waits_however_long_and_is_charged_at_last(world: Passing) -> None:
+    world.create()
+    held = world.account()
+    before, world = world.app, without_its_deployment(world)
+    for _ in range(15):
+        world.clock += 86_400_000
+        world.sweep()
+        world.pump()
     assert [job.ended for job in world.records()] == [False]
-    world.clock += 10 * 86_400_000
-    world.sweep()
+    assert world.account() == held
+    world.app = before
+    world.clock += 3_600_000
     world.rest(step=60_000)
-    assert (world.account().open_batches, world.account().reserved) == (0, 0)
+    check_at_rest(world)
 
 
-def test_a_job_that_no_delivery_gets_further_ends_unpriced(world: Passing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_is_over_and_cannot_be_asked_for_ends_unpriced_after_days(world: Passing) -> None:
     job = world.create()
     world.clock += 4_000
     passed.look(world.app, job)
-    monkeypatch.setattr("shared.steps.meter._follow", lambda *_: 1 / 0)
-    record_dead(world.app, Message(step="meter", job=job.id), "given up after 20 deliveries")
+    without_its_deployment(world)
+    world.clock += 11 * 86_400_000
+    world.sweep()
+    [ended] = world.rest(step=60_000)
 
-    [ended] = world.records()
-    assert ended.ended
+    assert (ended.ended, ended.cost.unpriced_lines) == (True, 1)
+    [entry] = world.entries()
+    assert (entry.id, entry.cost.unpriced_lines, entry.counts.completed) == (job.id, 1, 1)
     assert (world.account().open_batches, world.account().reserved) == (0, 0)
+
+
+def dead(world: Passing, job: VertexJob, monkeypatch: pytest.MonkeyPatch) -> VertexJob:
+    """The record, after no delivery has got it any further."""
+    with monkeypatch.context() as broken:
+        broken.setattr("shared.steps.meter._follow", lambda *_: 1 / 0)
+        record_dead(world.app, Message(step="meter", job=job.id), "given up after 20 deliveries")
+    [record] = world.records()
+    return record
+
+
+def test_a_dead_message_ends_a_job_that_is_over_unpriced_and_never_free(
+    world: Passing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.create()
+    world.clock += 4_000
+    passed.look(world.app, job)
+    ended = dead(world, job, monkeypatch)
+
+    assert (ended.ended, ended.cost.total, ended.cost.unpriced_lines) == (True, None, 1)
+    [entry] = world.entries()
+    assert (entry.id, entry.cost.unpriced_lines) == (job.id, 1)
+    assert (world.account().open_batches, world.account().reserved) == (0, 0)
+
+
+def test_a_dead_message_does_not_end_a_job_that_goes_on_at_google(
+    world: Passing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is charged once whatever stood in the way is gone; until then it is held, and shows as it is."""
+    job, held = world.create(), world.account()
+    open_still = dead(world, job, monkeypatch)
+
+    assert (open_still.ended, open_still.lease) == (False, None)
+    assert open_still.due_at is not None
+    assert open_still.due_at > world.clock
+    assert (world.account(), world.entries()) == (held, [])
+    world.clock += 4_000
+    assert passed.look(world.app, open_still).state == "JOB_STATE_SUCCEEDED"
+    world.rest(step=60_000)
+    check_at_rest(world)
+
+
+def test_a_dead_message_does_not_end_a_search_for_a_lost_create(
+    world: Passing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.upstream.lose_creates = 1
+    with pytest.raises(Unavailable, match="not known"):
+        world.create()
+    [job] = world.records()
+    assert not dead(world, job, monkeypatch).ended
+    world.clock += 3_600_000
+    world.rest(step=60_000)
+    check_at_rest(world)
+
+
+def ended_too_early(world: Passing) -> VertexJob:
+    job = replace(world.create(), ended=True, reserved=0, tokens=0, lease=None, due_at=None)
+    world.documents.transact(lambda tx: tx.put(job))
+    account = replace(world.account(), reserved=0, open_batches=0, enqueued_tokens=0)
+    world.documents.transact(lambda tx: tx.put(account))
+    world.pump()
+    return job
+
+
+def test_a_record_that_ended_before_its_job_still_shows_it_and_is_charged(world: Passing) -> None:
+    job = ended_too_early(world)
+    assert passed.look(world.app, job).state == "JOB_STATE_PENDING"
+    world.clock += 4_000
+
+    assert passed.look(world.app, job).state == "JOB_STATE_SUCCEEDED"
+    world.rest()
+    check_at_rest(world)
+    passed.look(world.app, job)
+    world.rest()
+    check_at_rest(world)
+
+
+def test_a_record_that_ended_before_its_job_is_counted_before_it_is_deleted(world: Passing) -> None:
+    job = ended_too_early(world)
+    with pytest.raises(ApiError, match="not in a terminal state"):
+        passed.delete(world.app, job)
+    world.clock += 4_000
+    passed.delete(world.app, job)
+
+    assert [job.deleted for job in world.records()] == [True]
+    check_at_rest(world)
+
+
+def test_what_nobody_can_read_of_a_job_that_ended_well_is_never_free(world: Passing) -> None:
+    world.upstream.writes = False
+    world.create()
+    [job] = world.rest()
+
+    assert (job.state, job.cost.total, job.cost.unpriced_lines) == ("JOB_STATE_SUCCEEDED", None, 1)
+    assert [entry.cost.unpriced_lines for entry in world.entries()] == [1]
+
+
+def test_the_directory_of_a_job_is_known_with_its_record(world: Passing) -> None:
+    job = world.create()
+    assert job.directory == "gs://jobs/out"
+    [job] = world.rest()
+    assert job.directory == "gs://jobs/out/prediction-model-2026-11-21T10:00:00.000000Z"
+
+
+@dataclass
+class Asked:
+    """Documents that count what queries have read."""
+
+    plain: Any
+    queries: int = 0
+    read: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
+
+    def query(self, *values: Any, **rest: Any) -> list[Any]:
+        found: list[Any] = self.plain.query(*values, **rest)
+        self.queries, self.read = self.queries + 1, self.read + len(found)
+        return found
+
+
+def test_however_many_jobs_wrote_to_a_prefix_an_input_is_judged_by_few_records(world: Passing) -> None:
+    job = world.create()
+    [job] = world.rest()
+
+    def put(record: VertexJob) -> None:
+        world.documents.transact(lambda tx: tx.put(record))
+
+    for number in range(500):
+        put(replace(job, id=f"job_{number:032x}", owner="user:z", team="z", directory=f"{job.directory}{number}"))
+    asked = Asked(world.documents)
+    app = replace(world.app, documents=cast("Any", asked))
+
+    def judge(*inputs: str, caller: Caller = CALLER) -> bool:
+        places = tuple(Place(tuple(each.removeprefix("gs://").split("/"))) for each in inputs)
+        try:
+            refuse_foreign(app, caller, places)
+        except Forbidden:
+            return False
+        return True
+
+    assert judge(f"{job.directory}/predictions.jsonl", f"{job.directory}/*", "gs://jobs/in.jsonl", "gs://jobs/*")
+    assert not judge(f"{job.directory}7/predictions.jsonl")
+    assert not judge(f"{job.directory}499/*.jsonl")
+    assert judge(f"{job.directory}7/predictions.jsonl", caller=replace(CALLER, team="z"))
+    assert asked.read < 20
+    claim = replace(job, id="job_" + "f" * 32, output=f"{job.directory}7", directory=f"{job.directory}7", ended=False)
+    put(claim)
+    assert not judge(f"{job.directory}7/predictions.jsonl")  # a claim makes nobody the owner
+    for number in range(30):
+        put(replace(job, id=f"job_a{number:031x}", directory=job.output, ended=False, created_at=world.clock))
+    assert not judge("gs://jobs/out/prediction-unknown/x")  # nor do so many of one's own that nobody reads on
+    assert judge("gs://jobs/out/prediction-unknown/x", caller=ADMIN)
+    asked.queries = 0
+    with pytest.raises(BadRequest, match="100 folders"):
+        judge(*(f"gs://jobs/prediction-{n}/prediction-{n}/x" for n in range(51)))
+    assert asked.queries == 0
 
 
 def test_a_store_in_trouble_is_waited_for(world: Passing) -> None:

@@ -28,6 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from shared.admin.keyring import caller_of
 from shared.app import App
 from shared.config import Deployment
+from shared.domain import ledger
 from shared.domain.access import ADMIN, Caller
 from shared.domain.account import Account, Caps, at
 from shared.domain.batch import Batch
@@ -366,7 +367,8 @@ class Books(RuleBasedStateMachine):
     def delete_results(self, which: int) -> None:
         for id in self.ids[which:]:
             batch = self.world.batch(id)
-            files = (self.world.documents.get(File, each or "") for each in (batch.output_file_id, batch.error_file_id))
+            ids = filter(None, (batch.output_file_id, batch.error_file_id))
+            files = (self.world.documents.get(File, each) for each in ids)
             for file in filter(None, files):
                 self.act(partial(delete_file, self.world.app, file))
 
@@ -476,12 +478,12 @@ def _puts_the_batch_alone(_: App, turn: Turn, purse: accounts.Purse, batch: Batc
     return batch
 
 
-_spend, _close, _more = accounts.Purse.spend, accounts.Purse.close, accounts._more
+_spend, _close, _more = accounts.Purse.spend, accounts.Purse.close, ledger.added
 BREAKS: dict[str, list[Any]] = {
     "shared.steps.accounts.Purse.spend": [_spends_without_release, _spends_at_the_first_alone],
     "shared.steps.accounts.Purse.close": [_closes_without_tokens],
     "shared.steps.accounts.Purse.reserve": [_reserves_at_no_account],
-    "shared.steps.accounts._more": [_adds_a_line],
+    "shared.steps.books.added": [_adds_a_line],
     "shared.steps.accounts.at": [_begins_anew_at_nothing],
     "shared.steps.move.held_within": [_holds_more_than_there_is],
     "shared.steps.dead.close": [_puts_the_batch_alone],

@@ -544,3 +544,24 @@ def test_a_query_that_was_not_declared_is_refused(documents: Documents) -> None:
     """It would have no index."""
     with pytest.raises(ValueError, match="not declared"):
         documents.query(Query(kind=Batch, equal=("team",)), "t")
+
+
+@pytest.mark.parametrize("id", ["", ".", "..", "__x__", "a/b", "é" * 751, "\ud800"])
+def test_an_id_that_some_store_would_refuse_is_refused_by_each(documents: Documents, id: str) -> None:
+    acts: list[Callable[[], object]] = [
+        lambda: documents.get(Note, id),
+        lambda: documents.transact(lambda tx: tx.get(Note, id)),
+        lambda: documents.transact(lambda tx: tx.delete(Note, id)),
+        lambda: put(documents, Note(id=id)),
+        lambda: documents.transact(lambda tx: tx.add(Note(id=id))),
+    ]
+    for act in acts:
+        with pytest.raises(ValueError, match=r"id|surrogates"):
+            act()
+
+
+def test_a_value_that_some_store_cannot_search_for_is_refused_by_each(documents: Documents) -> None:
+    for value in ("é" * 750, "x" * 1_500):
+        with pytest.raises(ValueError, match="owner is too long"):
+            documents.query(queries.BATCHES_OF_OWNER, value)
+    assert documents.query(queries.BATCHES_OF_OWNER, "x" * 1_499) == []

@@ -174,7 +174,8 @@ def test_a_document_is_text_and_beside_it_what_queries_ask_for(documents: Firest
     fields = stored("Batch", "batch_a")
 
     assert json.loads(fields.pop("data"))["metadata"] == record.metadata
-    assert fields == {"owner": "ann", "status": "validating", "input_object": None, "created_at": record.created_at}
+    searched = {"owner": "ann", "team": record.team, "status": "validating", "input_object": None}
+    assert fields == {**searched, "created_at": record.created_at}
 
 
 def test_a_document_says_when_it_may_be_deleted(documents: FirestoreDocuments, stored: Stored) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.domain.batch import Batch
 from shared.domain.errors import ConfigError
 from shared.storage import queries
 from shared.storage.ports import Contention, Query, Record, Transaction
@@ -284,8 +285,8 @@ def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(url: str, star
     assert len(numbers) > 10
     with closing(SqliteDocuments(url)) as documents:
         for number in (*numbers, 0):
-            assert documents.get(Note, f"{number:04d}" + "x" * 10_000) is not None
-        assert documents.get(Note, f"{len(numbers) + 1:04d}" + "x" * 10_000) is None
+            assert documents.get(Batch, f"{number:04d}") is not None
+        assert documents.get(Batch, f"{len(numbers) + 1:04d}") is None
 
 
 def test_a_disk_without_a_free_block_is_storage_full(tmp_path: Path, start: Start) -> None:

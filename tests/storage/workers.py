@@ -18,7 +18,7 @@ from shared.storage.directory import DirectoryObjects
 from shared.storage.ports import ABSENT, ObjectExists, Transaction
 from shared.storage.queue import STEPS, Queue, SqliteBus
 from shared.storage.sqlite import SqliteDocuments
-from tests.storage.records import Note
+from tests.storage.records import Note, batch
 
 MEGABYTE = 2**20
 
@@ -71,7 +71,11 @@ def write_pairs(url: str, first: str) -> None:
 def fill_documents(url: str, limit: str) -> None:
     """Write records until nothing fits any more; then, with room again, one more."""
     documents = SqliteDocuments(url)
-    fill(int(limit), lambda number: documents.transact(lambda tx: tx.add(Note(id=f"{number:04d}" + "x" * 10_000))))
+
+    def act(number: int) -> None:
+        documents.transact(lambda tx: tx.add(batch(id=f"{number:04d}", metadata={"a": "x" * 10_000})))
+
+    fill(int(limit), act)
 
 
 # ---- objects

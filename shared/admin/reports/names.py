@@ -9,12 +9,12 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
+from shared.admin.names import find, find_alias
 from shared.app import App
 from shared.domain.access import MASTER
 from shared.domain.ids import derived
 from shared.domain.keys import Key, Team, team_account
-from shared.domain.secret_key import PREFIX, hashed
-from shared.storage.queries import KEYS_OF_ALIAS, KEYS_OF_KEY_ID
+from shared.storage.queries import KEYS_OF_KEY_ID
 
 __all__ = ["MASTER_KEY", "NOBODY", "NO_TEAM", "Names", "deployment_shown", "key_of", "key_of_alias", "model_shown"]
 
@@ -22,6 +22,7 @@ MASTER_KEY: Final = "litellm_proxy_master_key"  # what LiteLLM's scripts know th
 NOBODY: Final = ""  # the id of what does not exist
 NO_TEAM: Final = "Unassigned Team"
 
+_LONGEST: Final = 256  # characters of what may be the id of a key
 _PLACE: Final = re.compile(r"projects/[^/]+/locations/[^/]+/")  # of a tuned model
 _OF_DEPLOYMENT: Final = re.compile(r"@[0-9a-f]{16}$")  # what has a price of its own; see model_list.py
 
@@ -82,17 +83,16 @@ def key_of(app: App, text: str) -> str:
     """The key_id that `api_key` means: a key itself, its hash, or what reports show of it. NOBODY: there is none."""
     if text in {MASTER, MASTER_KEY} or hmac.compare_digest(text.encode(), app.master_key.encode()):
         return MASTER
-    if text.startswith("key-"):
-        return text
-    digest = hashed(app.key_pepper, text) if text.startswith(PREFIX) and app.key_pepper else text
-    record = app.documents.get(Key, digest) if digest else None
+    if text.startswith("key-"):  # also of a key that was deleted: what it has spent is still there
+        return text if len(text) <= _LONGEST else NOBODY
+    record = find(app, text)
     return NOBODY if record is None else record.key_id
 
 
 def key_of_alias(app: App, alias: str) -> str:
     """The key_id of the key that has this alias; NOBODY: there is none."""
-    found = app.documents.query(KEYS_OF_ALIAS, alias, limit=1)
-    return found[0].key_id if found else NOBODY
+    record = find_alias(app, alias)
+    return NOBODY if record is None else record.key_id
 
 
 @lru_cache(maxsize=1024)

@@ -2,22 +2,21 @@
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any, Final, TypeVar
+from functools import reduce
+from itertools import groupby
+from typing import Any, Final
 
 from shared.admin.reports.names import deployment_shown
 from shared.admin.reports.scope import Scope
 from shared.admin.reports.time import Span
 from shared.app import App
-from shared.domain.ledger import Day, LedgerEntry, TagDay, day_of, day_sum, tag_sum
+from shared.domain.ledger import Day, LedgerEntry, TagDay, added, day_of, day_sum, tag_sum
 from shared.storage.ports import Query
 from shared.storage.queries import LEDGER_OF_BATCH, TAG_DAYS
 
-__all__ = ["PAGE", "added", "days", "empty_sums", "entries", "pages", "tag_days"]
+__all__ = ["PAGE", "days", "entries", "pages", "tag_days"]
 
 PAGE: Final = 1_000  # records of one query
-
-S = TypeVar("S", Day, TagDay)
 
 
 def entries(app: App, scope: Scope, span: Span | None) -> Iterator[LedgerEntry]:
@@ -51,19 +50,22 @@ def days(app: App, scope: Scope, span: Span | None) -> Iterator[Day]:
 
 
 def tag_days(app: App, scope: Scope, span: Span | None) -> Iterator[TagDay]:
-    """Sums by day and tag: those of the ledger where all of it may be seen and is asked for, else from the entries."""
+    """Sums by day and tag: those of the ledger where all of it may be seen and is asked for, else from the entries.
+
+    Slices are put together: id and slice are those of the first.
+    """
     tags = scope.wanted.tags
+    for _, slices in groupby(_sliced(app, scope, span), lambda each: (each.day, each.tag)):
+        whole = reduce(added, slices)
+        if tags is None or whole.tag in tags:
+            yield whole
+
+
+def _sliced(app: App, scope: Scope, span: Span | None) -> Iterator[TagDay]:
     if scope.places is None and scope.wanted.plain:
         least, most = (None, None) if span is None else span.days
-        for day in pages(app, TAG_DAYS, (), least, most):
-            if tags is None or day.tag in tags:
-                yield day
-        return
-
-    def sums(entry: LedgerEntry) -> list[TagDay]:
-        return [tag_sum(entry, tag) for tag in entry.tags if tags is None or tag in tags]
-
-    yield from _folded(entries(app, scope, span), sums)
+        return pages(app, TAG_DAYS, (), least, most)
+    return _folded(entries(app, scope, span), lambda entry: [tag_sum(entry, tag) for tag in entry.tags])
 
 
 def pages(app: App, query: Query, values: tuple[str, ...], least: int | None, most: int | None) -> Iterator[Any]:
@@ -103,20 +105,3 @@ def _folded(found: Iterator[LedgerEntry], sums: Any) -> Iterator[Any]:
         for empty in sums(entry):
             day[empty.id] = added(day.get(empty.id, empty), entry)
     yield from sorted(day.values(), key=lambda each: each.id, reverse=True)
-
-
-def empty_sums(entry: LedgerEntry) -> list[Day | TagDay]:
-    """The sums that an entry is added to, with nothing in them."""
-    return [day_sum(entry), *(tag_sum(entry, tag) for tag in entry.tags)]
-
-
-def added(sum: S, entry: LedgerEntry) -> S:
-    """The sum with one more entry."""
-    kinds = dict.fromkeys((*sum.tokens, *entry.tokens))
-    return replace(
-        sum,
-        entries=sum.entries + 1,
-        tokens={kind: sum.tokens.get(kind, 0) + entry.tokens.get(kind, 0) for kind in kinds},
-        counts=sum.counts + entry.counts,
-        cost=sum.cost + entry.cost,
-    )

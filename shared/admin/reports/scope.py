@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from shared.admin.reports.names import model_shown
+from shared.admin.sight import leads, sees_all
 from shared.app import App
 from shared.domain.access import Caller
-from shared.domain.keys import Team, User, team_account, user_account
+from shared.domain.keys import User, user_account
 from shared.domain.ledger import Day, LedgerEntry
 from shared.storage.ports import Query
 from shared.storage.queries import (
@@ -26,7 +27,7 @@ from shared.storage.queries import (
     LEDGER_OF_USER,
 )
 
-__all__ = ["Scope", "Spent", "Wanted", "scope_of", "sees_all", "teams_of"]
+__all__ = ["Scope", "Spent", "Wanted", "scope_of", "teams_of"]
 
 _BY: Final[dict[tuple[type[Any], str], Query]] = {
     (Day, "key"): DAYS_OF_KEY,
@@ -100,24 +101,14 @@ class Scope:
         return [(_BY[kind, field], (value,)) for field, value in self.places]
 
 
-def sees_all(caller: Caller) -> bool:
-    return caller.admin or caller.viewer
-
-
 def scope_of(app: App, caller: Caller, wanted: Wanted) -> Scope:
     """What the caller may see of what it asks for."""
     if sees_all(caller):
         return Scope(places=_narrowest(wanted), wanted=wanted)
-    if wanted.teams and all(_leads(app, caller, team) for team in wanted.teams):
+    if wanted.teams and all(leads(app, caller, team) for team in wanted.teams):
         return Scope(places=tuple(("team", team) for team in wanted.teams), wanted=wanted)
     own = [("key", caller.key)] if caller.user is None else [("key", caller.key), ("user", caller.user)]
     return Scope(places=tuple(own), wanted=wanted)
-
-
-def _leads(app: App, caller: Caller, team_id: str) -> bool:
-    """Whether the caller's user is an admin of the team."""
-    team = None if caller.user is None else app.documents.get(Team, team_account(team_id))
-    return team is not None and any(each.user_id == caller.user and each.role == "admin" for each in team.members)
 
 
 def teams_of(app: App, caller: Caller) -> list[str]:

@@ -7,17 +7,17 @@ The record is text in one field, so that nobody's keys ever become names of fiel
 filters or orders by. No library of Google's here: Terraform is compared with this.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.domain.account import Account, Rate
+from shared.domain.account import Rate
 from shared.domain.errors import Poison, TooLarge
 from shared.domain.keys import Alias
 from shared.domain.places import Cooldown, Habit, Headroom, Slot
+from shared.storage.names import Plain, document_id, searchable
 from shared.storage.ports import Record
 from shared.storage.queries import ALL, EXPIRES
 
@@ -27,6 +27,7 @@ __all__ = [
     "LONGEST",
     "TTL",
     "Index",
+    "Plain",
     "RecordTooLarge",
     "collection",
     "composite_indexes",
@@ -46,16 +47,10 @@ LONGEST: Final = 1_000_000  # bytes of a record; a document may have 1 MiB, with
 # Every kind that is stored: those that are searched, and those that are only ever asked for by id.
 KINDS: Final[tuple[type[Any], ...]] = tuple(
     sorted(
-        {query.kind for query in ALL} | {Account, Alias, Cooldown, Habit, Headroom, Rate, Slot},
+        {query.kind for query in ALL} | {Alias, Cooldown, Habit, Headroom, Rate, Slot},
         key=lambda kind: kind.__name__,
     )
 )
-
-_LONGEST_ID: Final = 1_500  # bytes; Firestore's limit
-_LONGEST_INDEXED: Final = 1_499  # bytes; 1,500 cannot be asked for, and of more an index holds the beginning alone
-_RESERVED: Final = re.compile(r"__.*__", re.DOTALL)
-
-Plain = str | int | bool | None
 
 
 class RecordTooLarge(TooLarge, Poison):
@@ -99,13 +94,6 @@ def collection(kind: type[Any]) -> str:
     return kind.__name__
 
 
-def document_id(id: str) -> str:
-    """The id, as it is; ValueError where Firestore would refuse it. Ids of ours never are such."""
-    if id in {"", ".", ".."} or "/" in id or _RESERVED.fullmatch(id) or len(id.encode()) > _LONGEST_ID:
-        raise ValueError(f"{id[:100]!r} cannot be the id of a document")
-    return id
-
-
 def encoded(record: Record) -> str:
     """The record as JSON."""
     data = msgspec.json.encode(record)
@@ -123,14 +111,6 @@ def indexed_fields(record: Record) -> dict[str, Plain]:
         if value is not None or name in filters:
             fields[name] = value
     return fields
-
-
-def searchable(name: str, value: object) -> Plain:
-    """The value of a field as an index has it; ValueError where it is too long for one."""
-    plain: Plain = msgspec.to_builtins(value)
-    if isinstance(plain, str) and len(plain.encode()) > _LONGEST_INDEXED:
-        raise ValueError(f"{name} is too long to be searched: {len(plain.encode()):,} bytes")
-    return plain
 
 
 def expires_at(record: Record) -> int | None:
