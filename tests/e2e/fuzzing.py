@@ -59,7 +59,7 @@ EXCUSED: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("ST201", ADMIN_WRITES, "", "read as it is meant; see the reason above"),
     ("ST301", "retrieveModel", "", "models come from the configuration: `deleted` is false"),
     ("ST202", ".*", "less than a nano-dollar", "no schema says what the smallest amount is"),
-    ("ST401", ".*", "Too many requests with a wrong API key", "fifty wrong keys in ten seconds: 429, see auth.Doorman"),
+    ("ST401", ".*", "429 Too Many Requests", "fifty wrong keys in ten seconds: 429, see auth.Doorman"),
     # An id may have slashes and colons: for /files/{id}, `x/content` is one, too.
     ("ST205", "retrieveFileContent|cancelBatch|cancelJob.*|regenerateKeyByPath|resetSpend", "", "see above"),
 )
