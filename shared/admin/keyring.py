@@ -34,7 +34,7 @@ from shared.domain.keys import (
 from shared.domain.secret_key import hashed, plausible
 from shared.storage.ports import Record
 
-__all__ = ["Found", "KeyRing"]
+__all__ = ["Found", "KeyRing", "caller_of"]
 
 _BELIEVED: Final = 30 * SECOND
 _MOST: Final = 10_000  # records remembered
@@ -143,8 +143,10 @@ def _has_budget(team: Team, user_id: str) -> bool:
 
 
 def _models(key: Key, team: Team | None, user: User | None) -> Models:
-    said = (each.models for each in (key, team, user) if each is not None)
-    found = tuple(listed for listed in map(_listed, said) if listed is not None)
+    lists = [_listed(each.models) for each in (key, team, user) if each is not None]
+    if team is None and TEAM_MODELS in key.models and ALL_MODELS not in key.models:  # it has none to have models
+        lists[0] = tuple(name for name in key.models if name != TEAM_MODELS)
+    found = tuple(listed for listed in lists if listed is not None)
     return found or None
 
 

@@ -17,7 +17,7 @@ from shared.domain.secret_key import hashed, mint
 from shared.steps.cancel import cancel
 from shared.storage.ports import Record, Transaction
 from tests.functions.conftest import Api
-from tests.functions.wire import KEY, envelope
+from tests.functions.wire import KEY, WORK, envelope
 
 Facts = Callable[[], list[dict[str, Any]]]
 BATCH = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
@@ -199,7 +199,7 @@ def test_a_file_may_be_called_by_its_object_and_that_changes_nothing(api: Api, d
     assert record is not None
     assert record.input_object is None
     for other in (
-        "gs://work/in/x",
+        f"gs://{WORK}/in/x",
         "gs://other/files/x",
         f"gs://data/parts/{file}",
         f"gs://data/files/../files/{file}",

@@ -23,7 +23,7 @@ from shared.domain.secret_key import mint
 from shared.storage.queries import JOBS_BY_NUMBER
 from tests.functions.conftest import Answer, Api
 from tests.functions.people import COLUMNS, MODEL, People
-from tests.functions.wire import multipart
+from tests.functions.wire import WORK, multipart
 from tests.infra.conftest import prompt, standing_in
 
 PLACE = "/projects/{project}/locations/{location}"
@@ -500,7 +500,7 @@ def spellings(id: str) -> list[str]:
         id * 200,
         "%ff%fe",
         "%25252525",
-        f"gs://work/files/{id}",
+        f"gs://{WORK}/files/{id}",
         f"gs%3A%2F%2Felsewhere%2Ffiles%2F{id}",
         f"gs%253A%252F%252Fwork%252Fout%252F{id}",
         "gs://",

@@ -22,7 +22,7 @@ from shared.steps.run import run
 from shared.storage import queries
 from shared.storage.ports import Stat
 from tests.functions.conftest import Answer, Api
-from tests.functions.wire import KEY
+from tests.functions.wire import KEY, WORK
 from tests.infra.conftest import Place, over, prompt, standing_in
 
 JOBS = "/v1/projects/p/locations/global/batchPredictionJobs"
@@ -352,12 +352,12 @@ PLACES = [
     ("gs://jobs/in.jsonl", "gs://jobs/*/out"),
     ("gs://data/files/file-x", "gs://jobs/out"),
     ("gs://jobs/in.jsonl", "gs://data/x"),
-    ("gs://work/in/batch_1/0001/e1/lines.jsonl", "gs://jobs/out"),
-    ("gs://work/out/batch_1/0001/a1/prediction-model-1/predictions.jsonl", "gs://jobs/out"),
-    ("gs://work/*", "gs://jobs/out"),
+    (f"gs://{WORK}/in/batch_1/0001/e1/lines.jsonl", "gs://jobs/out"),
+    (f"gs://{WORK}/out/batch_1/0001/a1/prediction-model-1/predictions.jsonl", "gs://jobs/out"),
+    (f"gs://{WORK}/*", "gs://jobs/out"),
     ("gs://jobs/in.jsonl", "gs://work"),
-    ("gs://jobs/in.jsonl", "gs://work/out"),
-    ("gs://jobs/in.jsonl", "gs://work/in/deeper"),
+    ("gs://jobs/in.jsonl", f"gs://{WORK}/out"),
+    ("gs://jobs/in.jsonl", f"gs://{WORK}/in/deeper"),
     ("gs://teams/two/in.jsonl", "gs://jobs/out"),
     ("gs://teams/one-more/in.jsonl", "gs://jobs/out"),
     ("gs://teams/in.jsonl", "gs://jobs/out"),
@@ -391,7 +391,7 @@ def test_a_place_that_is_not_the_callers_is_refused_before_anything_is_asked_for
         ("mate", "gs://teams/one/in.jsonl", "gs://teams/one/out"),
         ("a", "gs://users/of/a/in.jsonl", "gs://users/of/a/out"),
         ("loner", "gs://keys/key-loner/in.jsonl", "gs://keys/key-loner/out"),
-        ("a", "gs://work/mine/in.jsonl", "gs://work/mine/out"),
+        ("a", f"gs://{WORK}/mine/in.jsonl", f"gs://{WORK}/mine/out"),
         ("a", "gs://jobs/one *.jsonl", "gs://jobs/out"),
     ],
 )

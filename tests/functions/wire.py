@@ -6,6 +6,7 @@ from typing import Any
 
 KEY = "sk-a-key-that-must-not-be-seen"
 EDGE = "offpeak-edge"
+WORK = "work"  # the work bucket of the applications under test
 
 
 def multipart(*parts: Any, end: bool = True) -> tuple[bytes, str]:
