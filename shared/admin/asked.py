@@ -26,6 +26,7 @@ __all__ = [
     "Asked",
     "amount",
     "audit",
+    "begun",
     "budgeted",
     "caps_of",
     "expiry",
@@ -123,6 +124,14 @@ def spent_only(account: Account, usd: object, name: str) -> Account:
         message = f"{name} ({dollars(value)}) must be <= current spend ({dollars(spend(account))})"
         raise BadRequest(message, param=name, code="invalid_value")
     return replace(account, before=account.spent - value)
+
+
+def begun(tx: Transaction, id: str, now: int) -> int:
+    """Since when what is made under this name is the new one's: 0, unless somebody who was deleted had it before.
+
+    Accounts stay for ever, so they know. Without a namesake no clock is compared with another machine's.
+    """
+    return 0 if tx.get(Account, id) is None else now
 
 
 def opened(tx: Transaction, id: str, name: str) -> Account:

@@ -34,7 +34,7 @@ from shared.domain.keys import (
 from shared.domain.secret_key import hashed, plausible
 from shared.storage.ports import Record
 
-__all__ = ["Found", "KeyRing", "caller_of"]
+__all__ = ["Found", "KeyRing"]
 
 _BELIEVED: Final = 30 * SECOND
 _MOST: Final = 10_000  # records remembered
@@ -117,9 +117,9 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
     role = None if user is None else user.user_role
     return Caller(
         owner=key.owner,
-        since=0 if user is None else user.created_at,
+        since=0 if user is None else user.since,
         team=key.team_id,
-        team_since=0 if team is None else team.created_at,
+        team_since=0 if team is None else team.since,
         user=key.user_id,
         key=key.key_id,
         name=key.key_alias or key.key_name,
@@ -143,15 +143,15 @@ def _has_budget(team: Team, user_id: str) -> bool:
 
 
 def _models(key: Key, team: Team | None, user: User | None) -> Models:
-    lists = [_listed(each.models) for each in (key, team, user) if each is not None]
-    if team is None and TEAM_MODELS in key.models and ALL_MODELS not in key.models:  # it has none to have models
-        lists[0] = tuple(name for name in key.models if name != TEAM_MODELS)
-    found = tuple(listed for listed in lists if listed is not None)
+    said = (each.models for each in (key, team, user) if each is not None)
+    found = tuple(listed for listed in map(_listed, said) if listed is not None)
     return found or None
 
 
 def _listed(models: tuple[str, ...]) -> tuple[str, ...] | None:
-    """None: all. What a list says beside a word that means all, or none, does not matter."""
+    """None: all. What a list says beside a word that means all, or none, does not matter. As at LiteLLM, whose UI writes
+    `all-team-models` into every key, that is all for a key without a team.
+    """
     if not models or ALL_MODELS in models or TEAM_MODELS in models:
         return None
     return () if NO_MODELS in models else models

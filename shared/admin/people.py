@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from shared.admin.asked import budgeted, opened
+from shared.admin.asked import begun, budgeted, opened
 from shared.app import App
 from shared.domain.account import Account
 from shared.domain.errors import BadRequest, NotFound
@@ -64,7 +64,9 @@ def blank_user(tx: Transaction, user_id: str, now: int) -> tuple[User, Account] 
     id = user_account(user_id)
     if tx.get(User, id) is not None:
         return None
-    return User(id=id, user_id=user_id, created_at=now, updated_at=now), opened(tx, id, f"User={user_id}")
+    return User(id=id, user_id=user_id, since=begun(tx, id, now), created_at=now, updated_at=now), opened(
+        tx, id, f"User={user_id}"
+    )
 
 
 def name_of_team(team: Team) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
-from shared.admin.asked import Asked, amount, audit, budgeted, caps_of, kept, labels, opened, text_of, visible
+from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, kept, labels, opened, text_of, visible
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import account_of
 from shared.admin.keys import delete as delete_keys
@@ -38,7 +38,7 @@ def create(app: App, by: Caller, asked: Asked) -> Joined:
         if tx.get(Team, id) is not None:
             message = f"Team id = {team_id} already exists. Please use a different team id."
             raise BadRequest(message, param="team_id", code="team_exists")
-        bare = Team(id=id, team_id=team_id, created_at=now, updated_at=now)
+        bare = Team(id=id, team_id=team_id, since=begun(tx, id, now), created_at=now, updated_at=now)
         team, account = _changed(app, bare, opened(tx, id, f"Team={team_id}"), asked)
         joined, write = joining(tx, app, team, account, wanted=asked.get("members_with_roles") or (), asked={})
         write()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
-from shared.admin.asked import Asked, amount, audit, budgeted, caps_of, kept, opened, text_of
+from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, kept, opened, text_of
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import Made, place
 from shared.admin.keys import delete as delete_keys
@@ -59,7 +59,7 @@ def create(app: App, by: Caller, asked: Asked) -> Welcome:
         id, now = user_account(user_id), app.now()
         if tx.get(User, id) is not None:
             raise Conflict(f"User with id {user_id} already exists", param="user_id", code="user_exists")
-        bare = User(id=id, user_id=user_id, created_at=now, updated_at=now)
+        bare = User(id=id, user_id=user_id, since=begun(tx, id, now), created_at=now, updated_at=now)
         for each in wanted:
             bare = with_team(bare, each)
         user, account = _changed(app, bare, opened(tx, id, f"User={user_id}"), asked)

@@ -87,6 +87,7 @@ class Team:
     members: tuple[Member, ...] = ()
     member_budget: int | None = None  # nano-dollars; of each member that has none of its own
     tags: tuple[str, ...] = ()
+    since: int = 0  # where a deleted team had this id: when this one began, so that it inherits nothing
     visibility: str | None = None  # `own`: none of its keys sees what is the team's
     blocked: bool = False
     fields: str = "{}"
@@ -106,6 +107,7 @@ class User:
     models: tuple[str, ...] = ()
     rpm_limit: int | None = None
     teams: tuple[str, ...] = ()
+    since: int = 0  # where a deleted user had this id: when this one began
     blocked: bool = False
     fields: str = "{}"
     created_at: int

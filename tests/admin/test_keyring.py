@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from shared.admin import keys, teams, users
-from shared.admin.keyring import KeyRing, caller_of
+from shared.admin.keyring import KeyRing
 from shared.app import App
 from shared.config import Config
 from shared.domain.access import ADMIN
@@ -161,18 +161,3 @@ def test_without_a_pepper_no_key_is_known(app: App, ring: KeyRing) -> None:
     one = made(app)
     assert ring.find(replace(app, key_pepper=""), one.secret) is None
     assert ring.find(replace(app, key_pepper="another"), one.secret) is None
-
-
-def test_the_models_of_its_team_are_none_for_a_key_without_a_team() -> None:
-    key = Key(
-        id="h",
-        key_id="key-a",
-        key_name="sk-...",
-        models=("all-team-models",),
-        created_at=1,
-        created_by="m",
-        updated_at=1,
-    )
-    assert caller_of(key, None, None, "team").models == ((),)
-    assert caller_of(replace(key, models=("all-team-models", "flash")), None, None, "team").models == (("flash",),)
-    assert caller_of(replace(key, models=("all-proxy-models", "all-team-models")), None, None, "team").models is None

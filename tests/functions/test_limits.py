@@ -155,7 +155,7 @@ def test_a_user_called_like_the_admin_is_nobody_special(api: Api, desk: Desk) ->
 
 def test_a_new_user_or_team_of_an_old_name_inherits_nothing(api: Api, desk: Desk) -> None:
     def people(at: int) -> dict[str, str]:
-        user, team = desk.user("alice", created_at=at), desk.team("t", created_at=at)
+        user, team = desk.user("alice", since=at), desk.team("t", since=at)
         return desk.key(f"k{at}", user_id=user, team_id=team)
 
     before = people(api.clock.at)
@@ -171,6 +171,23 @@ def test_a_new_user_or_team_of_an_old_name_inherits_nothing(api: Api, desk: Desk
     again = created(api, {**after, "idempotency-key": "once"}, mine)
     assert again.status_code == 400 or again.json["id"] != batch
     assert listed(api, {"authorization": f"Bearer {KEY}"}, "/v1/files") == [mine, file]
+
+
+def test_only_who_has_a_namesake_begins_at_a_moment(api: Api, desk: Desk) -> None:
+    """Else a clock that is behind would hide from somebody what is his own."""
+    assert api.post("/user/new", json={"user_id": "bea", "auto_create_key": False}).status_code == 200
+    assert api.post("/team/new", json={"team_id": "b"}).status_code == 200
+    key = desk.key("bea", user_id="bea", team_id="b")
+    api.clock.pass_by(-HOUR)
+    file = uploaded(api, key)
+    assert listed(api, key, "/v1/files") == [file]
+    api.clock.pass_by(HOUR)
+    admin = {"authorization": f"Bearer {KEY}"}
+    assert api.post("/user/delete", json={"user_ids": ["bea"]}, headers=admin).status_code == 200
+    assert api.post("/team/delete", json={"team_ids": ["b"]}, headers=admin).status_code == 200
+    for path, body in (("/user/new", {"user_id": "bea", "auto_create_key": False}), ("/team/new", {"team_id": "b"})):
+        assert api.post(path, json=body, headers=admin).status_code == 200
+    assert listed(api, desk.key("new", user_id="bea", team_id="b"), "/v1/files") == []
 
 
 def test_a_foreign_input_is_put_on_record(api: Api, desk: Desk, facts: Facts) -> None:
