@@ -149,8 +149,9 @@ def _models(key: Key, team: Team | None, user: User | None) -> Models:
 
 
 def _listed(models: tuple[str, ...]) -> tuple[str, ...] | None:
-    """None: all. What a list says beside a word that means all, or none, does not matter. As at LiteLLM, whose UI writes
-    `all-team-models` into every key, that is all for a key without a team.
+    """None: all. What a list says beside a word that means all, or none, does not matter.
+
+    As at LiteLLM, `all-team-models` is all for a key without a team.
     """
     if not models or ALL_MODELS in models or TEAM_MODELS in models:
         return None
