@@ -35,7 +35,7 @@ __all__ = ["Stack", "main"]
 
 _HOST: Final = "127.0.0.1"
 _START: Final = 60.0  # seconds until everything must answer
-_STOP: Final = 3.0  # seconds that the processes get to stop by themselves
+_STOP: Final = (2.0, 3.0, 3.5)  # seconds after which dispatcher, functions and stand-ins are stopped by force
 _WATCH: Final = 0.1
 _HOPELESS: Final = 4  # short lives in a row of a process, while the stack is starting
 _PEPPERS: Final = ("OFFPEAK_KEY_PEPPER", "LITELLM_SALT_KEY")
@@ -62,7 +62,8 @@ class Stack:
         self.cast = Cast()
         self.key_from = ""  # what the user is told of the master key
         self.environment = self._environment()
-        self._children = [*self._upstream(), *self._functions(), self._dispatcher()]
+        self._rings = ([self._dispatcher()], list(self._functions()), list(self._upstream()))
+        self._children = [child for ring in reversed(self._rings) for child in ring]
 
     @property
     def url(self) -> str:
@@ -92,12 +93,13 @@ class Stack:
                 print(f"{child.name} ended ({code}) and is started again; see {child.log}", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
-        """First who brings work, then who does it."""
-        deadline = time.monotonic() + _STOP
-        for child in reversed(self._children):
-            child.ask_to_stop()
-        for child in reversed(self._children):
-            child.stopped_by(deadline)
+        """First who brings work, then who does it, last who is asked by them: no answer is lost that is on its way."""
+        began = time.monotonic()
+        for ring, seconds in zip(self._rings, _STOP, strict=True):
+            for child in ring:
+                child.ask_to_stop()
+            for child in ring:
+                child.stopped_by(began + seconds)
         self.data.release()
 
     def _environment(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 {"on": "create", "do": "status", "status": 429, "next": 3}     a call is refused
 {"on": "any",    "do": "hang", "seconds": 30}                  … gets no answer for so long
+{"on": "create", "do": "slow", "seconds": 1}                   … is answered, and has its effect, after so long
 {"on": "create", "do": "lose"}                                 … has its effect, and its answer is lost
 {"on": "get",    "do": "html"}  {"do": "truncate"}             … is answered with something else
 {"on": "job",    "do": "fail", "code": 13, "message": "…"}     a job fails after it has run
@@ -18,7 +19,7 @@ Rule = dict[str, Any]
 
 _CALLS: Final = frozenset({"create", "get", "list", "cancel", "delete", "endpoint", "any"})
 _KNOWN: Final = {
-    **dict.fromkeys(_CALLS, frozenset({"status", "hang", "lose", "html", "truncate"})),
+    **dict.fromkeys(_CALLS, frozenset({"status", "hang", "slow", "lose", "html", "truncate"})),
     "job": frozenset({"fail", "missing", "twice"}),
     "finalize": frozenset({"lose", "delay", "twice"}),
 }

@@ -157,6 +157,9 @@ class _Handler(Entry):
                 raise Refusal(code, f"The stand-in was asked to answer {code}.")
             case "hang":
                 self.server.stopping.wait(float(fault.get("seconds", 30)))
+            case "slow":
+                time.sleep(float(fault.get("seconds", 1)))
+                return effect()
             case "lose":
                 effect()
             case "html":
