@@ -93,7 +93,7 @@ PURE = {  # of a provider's folder: what is not named does input and output
         *("claude_request", "claude_turns", "claude_tools", "claude_answer", "claude_codec", "json_schema", "profile"),
         *("open_codec", "open_body", "text_embeddings", "native", "failure", "keys", "abilities"),
     ),
-    "openai": ("answer", "codec", "dialect", "job", "plain", "profile", "request", "retry_after", "rows", "usage"),
+    "openai": ("answer", "codec", "dialect", "job", "plain", "profile", "request", "rows", "usage"),
     "azure": ("profile",),
     "vllm": ("answer", "codec", "profile", "request", "verdict"),
 }

@@ -17,7 +17,6 @@ from shared.domain.batch import Counts
 from shared.domain.clock import DAY, HOUR, MINUTE, SECOND
 from shared.domain.cost import Cost
 from shared.domain.errors import ConfigError, Transient
-from shared.domain.ledger import LedgerEntry
 from shared.domain.passthrough import OVER, VertexJob, resource_of, seen
 from shared.log import log
 from shared.providers.base import JobMissing, Passthrough, Provider, Said
@@ -26,6 +25,7 @@ from shared.steps.books import Books
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.count import JobCount
+from shared.steps.entry import entry_of
 from shared.steps.expect import note_habit
 from shared.steps.patience import patience
 from shared.storage.ports import ObjectMissing
@@ -180,7 +180,8 @@ def _settle(app: App, held: Held[VertexJob], resource: Mapping[str, Any], count:
         job = held.current(turn)
         cost = Cost() if count is None else count.cost
         if count is not None and count.counts != Counts():
-            books = Books(app, turn, _entry(app, job, count, turn.now), job.payers)
+            entry = entry_of(app, job, job, meter=count.meter, counts=count.counts, cost=count.cost, now=turn.now)
+            books = Books(app, turn, entry, job.payers)
             books.purse.close(0, job.tokens)
             books.write(released=job.reserved)
         else:
@@ -201,26 +202,3 @@ def _settle(app: App, held: Held[VertexJob], resource: Mapping[str, Any], count:
             usd=count.cost.total,
             unpriced=count.cost.unpriced_lines,
         )
-
-
-def _entry(app: App, job: VertexJob, count: JobCount, now: int) -> LedgerEntry:
-    deployment = app.config.deployment(job.deployment)
-    return LedgerEntry(
-        id=job.id,
-        batch=job.id,
-        owner=job.owner,
-        team=job.team,
-        key=job.key,
-        user=job.user,
-        group=job.group,
-        deployment=job.deployment,
-        provider="" if deployment is None else deployment.provider,
-        model=count.meter.model,
-        book=app.book.version,
-        tokens=count.meter.tokens(),
-        counts=count.counts,
-        cost=count.cost,
-        tags=job.tags,
-        started_at=job.created_at,
-        created_at=now,
-    )

@@ -8,8 +8,9 @@ from shared.domain.batch import BatchError
 from shared.domain.errors import Transient
 from shared.log import log
 from shared.providers.base import Busy, Refused
+from shared.providers.exchange import Lost
 from shared.providers.openai.dialect import Dialect, Fixed
-from shared.providers.openai.http import Http, Lost, Reply
+from shared.providers.openai.http import Http, Reply
 
 __all__ = ["LOGIN", "EntraCredentials"]
 

@@ -19,8 +19,9 @@ from shared.domain.errors import Transient
 from shared.domain.shard import Job
 from shared.log import log
 from shared.providers.base import Busy, Hold, JobMissing, JobRequest, Refused, Unknown
+from shared.providers.exchange import Lost
 from shared.providers.openai.dialect import Dialect
-from shared.providers.openai.http import Http, Lost, Reply
+from shared.providers.openai.http import Http, Reply
 from shared.providers.openai.job import FULL, created_at, is_id, read_job
 from shared.providers.openai.plain import plain
 from shared.providers.openai.upload import Form

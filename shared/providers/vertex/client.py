@@ -18,10 +18,11 @@ from shared.domain.passthrough import LABEL
 from shared.domain.shard import Job
 from shared.log import log
 from shared.providers.base import Busy, JobMissing, JobRequest, Refused, Unknown
+from shared.providers.exchange import Lost
 from shared.providers.vertex.credentials import GoogleCredentials
 from shared.providers.vertex.profile import Model, bare, model_of
 from shared.providers.vertex.resource import created_at, deployed_model, is_job_name, plain, read_job
-from shared.providers.vertex.wire import Lost, Reply, Wire, base_url
+from shared.providers.vertex.wire import Reply, Wire, base_url
 
 __all__ = ["LABEL", "VertexClient", "base_url"]
 

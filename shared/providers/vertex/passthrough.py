@@ -13,9 +13,10 @@ from shared.config import Deployment
 from shared.domain.errors import Transient
 from shared.log import log
 from shared.providers.base import Busy, JobMissing, Refused, Said, Unknown, Used
+from shared.providers.exchange import Lost
 from shared.providers.vertex.client import LABEL, VertexClient
 from shared.providers.vertex.resource import created_at, is_job_name, nameless, read_job
-from shared.providers.vertex.wire import Lost, Reply, Wire
+from shared.providers.vertex.wire import Reply, Wire
 
 __all__ = ["VertexPassthrough"]
 

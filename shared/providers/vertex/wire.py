@@ -5,24 +5,19 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 
 from shared.config import Deployment
 from shared.domain.errors import Transient
-from shared.providers.base import Busy
-from shared.providers.cut import Cut
+from shared.providers.exchange import bounded, client_of, decoded, exchanged
+from shared.providers.retry_after import retry_after
 from shared.providers.vertex.credentials import GoogleCredentials
 
-__all__ = ["Lost", "Reply", "Wire", "base_url"]
+__all__ = ["Reply", "Wire", "base_url"]
 
 _TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
-_LARGEST_ANSWER: Final = 4 * 2**20
-_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def base_url(deployment: Deployment) -> str:
@@ -59,10 +54,6 @@ class Reply:
         return problem if isinstance(problem, dict) else None
 
 
-class Lost(Exception):
-    """The request went out, and no usable answer came back."""
-
-
 class Wire:
     """The way to one deployment's API. Thread-safe; nothing connects before the first request."""
 
@@ -85,65 +76,14 @@ class Wire:
             headers |= self.credentials.headers()
         if time.monotonic() >= deadline:
             raise Transient("vertex: no time left for this call")
-        cut = Cut()
-        request = self._client().build_request(
-            method, f"{self._base}/{path}", headers=headers, extensions={"trace": cut.trace}, **rest
-        )
-        request.extensions["timeout"] = _TIMEOUT.as_dict()
-        try:
-            with cut.at(deadline):
-                response = self._client().send(request, stream=True, follow_redirects=False)
-                try:
-                    body = _bounded(response, deadline)
-                finally:
-                    response.close()
-        except _NEVER_SENT as error:
-            raise Busy(f"vertex: no connection: {type(error).__name__}") from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            raise Lost(f"no answer: {type(error).__name__}") from error
-        return Reply(response.status_code, _decoded(body), _seconds(response.headers.get("retry-after")))
+        client = self._client()
+        request = client.build_request(method, f"{self._base}/{path}", headers=headers, **rest)
+        with exchanged(client, request, _TIMEOUT, deadline, name="vertex") as response:
+            body = bounded(response, deadline)
+        return Reply(response.status_code, decoded(body), retry_after(response.headers, time.time()))
 
     def _client(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                # No connection is kept: one that slept in a frozen instance loses the next create's answer.
-                self._http = httpx.Client(
-                    limits=httpx.Limits(max_keepalive_connections=0), trust_env=not _on_this_machine(self._base)
-                )
+                self._http = client_of(self._base)
             return self._http
-
-
-def _seconds(said: str | None) -> float | None:
-    """`Retry-After`: a number of seconds, or a date."""
-    if said is None:
-        return None
-    if said.isascii() and said.isdigit():
-        return float(said[:6])
-    try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _bounded(response: httpx.Response, deadline: float) -> bytes:
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise Lost("the answer is packed, which we did not ask for")
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > _LARGEST_ANSWER:
-            raise Lost("the answer is too large")
-        if time.monotonic() > deadline:
-            raise Lost("the answer came too slowly")
-    return bytes(body)
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _on_this_machine(base: str) -> bool:
-    return urlsplit(base).hostname in {"127.0.0.1", "localhost", "::1"}

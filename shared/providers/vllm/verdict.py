@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.providers.openai.plain import plain
-from shared.providers.openai.retry_after import retry_after
+from shared.providers.retry_after import retry_after
 
 __all__ = ["Meaning", "error_row", "meaning_of", "names_model", "pause_of", "row_of"]
 

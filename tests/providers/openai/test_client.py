@@ -10,9 +10,9 @@ from infra.local.standins.openai import KEY, OpenAIStandIn
 from shared.config import Deployment
 from shared.domain.errors import Transient
 from shared.domain.shard import Job, JobState
+from shared.providers import exchange
 from shared.providers.base import Busy, JobMissing, Refused, Unknown
 from shared.providers.openai import client as module
-from shared.providers.openai import http as http_module
 from shared.providers.openai.client import OpenAIClient
 from shared.providers.openai.dialect import compatible_dialect, openai_dialect
 from shared.storage.directory import DirectoryObjects
@@ -288,7 +288,7 @@ def test_cancel_is_asked_for_and_a_finished_job_is_no_error(standin: OpenAIStand
 
 
 def test_an_answer_without_an_end_is_cut(standin: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "_LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(exchange, "_LARGEST_ANSWER", 1000)
     standin.refuse["get"] = [(200, {"id": "batch_1", "status": "completed", "x": "y" * 5000})]
     with pytest.raises(Transient, match="too large"):
         client(standin).get_job("batch_1")

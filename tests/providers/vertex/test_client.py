@@ -346,7 +346,7 @@ def test_redirects_are_not_followed(call: str, code: int) -> None:
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [({}, None), ({"retry-after": "30"}, 30.0), ({"retry-after": "soon"}, None), ({"retry-after": "-5"}, None)],
+    [({}, None), ({"retry-after": "30"}, 30.0), ({"retry-after": "soon"}, None), ({"retry-after": "-5"}, 0.0)],
 )
 def test_a_create_without_quota_is_busy(said: dict[str, str], seconds: float | None) -> None:
     """So is one more batch than a project may have at once, as the four of Claude."""

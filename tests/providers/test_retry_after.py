@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.providers.openai.retry_after import retry_after
+from shared.providers.retry_after import retry_after
 
 NOW = 1_795_000_000.0
 
