@@ -31,6 +31,7 @@ class Courier(ThreadingHTTPServer):
         self._share, self._dice, self._lock = share, random.Random(seed), threading.Lock()
         self._http = httpx.Client(timeout=570.0, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
         self._late = ThreadPoolExecutor(16, thread_name_prefix="late")
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1})
 
     @property
@@ -47,6 +48,7 @@ class Courier(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+        self._over.set()
         self._late.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 
@@ -68,10 +70,9 @@ class Courier(ThreadingHTTPServer):
         return next((fate for number, fate in enumerate(fates, 1) if cast < number * self._share), "passed on"), delay
 
     def _later(self, target: str, headers: Mapping[str, str], body: bytes, delay: float) -> None:
-        time.sleep(delay)
-        until = time.monotonic() + _PATIENCE
-        while self._forward(target, headers, body) >= 300 and time.monotonic() < until:
-            time.sleep(1.0)
+        until = time.monotonic() + delay + _PATIENCE
+        while not self._over.wait(delay) and self._forward(target, headers, body) >= 300 and time.monotonic() < until:
+            delay = 1.0
 
     def _forward(self, target: str, headers: Mapping[str, str], body: bytes) -> int:
         try:
