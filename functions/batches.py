@@ -10,7 +10,7 @@ from functions.answers import grouped, json_answer
 from functions.body import json_object
 from functions.checks import expiry, invalid_window, metadata, one_of, required, string, tags
 from functions.hints import group_of_batch, hints_of, listed_by
-from functions.http import Call
+from functions.http import Call, route
 from functions.paging import page
 from shared.domain.access import MASTER, scopes
 from shared.domain.account import Account, at, spend
@@ -23,7 +23,7 @@ from shared.steps.create import NewBatch
 from shared.steps.create import create as create_batch
 from shared.storage.queries import BATCHES, BATCHES_OF_OWNER, BATCHES_OF_TEAM
 
-__all__ = ["ENDPOINTS", "batch_rendered", "cancel", "create", "listing", "retrieve"]
+__all__ = ["ENDPOINTS", "ROUTES", "batch_rendered", "cancel", "create", "listing", "retrieve"]
 
 # OpenAI's eight. What no deployment offers becomes an error of the lines, where the model is known.
 ENDPOINTS: Final = (
@@ -175,3 +175,11 @@ def _batch(call: Call) -> Batch:
 
 def _no_such_batch(id: str, param: str | None = None) -> NotFound:
     return NotFound(f"No batch found with id '{id[:200]}'.", param=param)
+
+
+ROUTES: Final = (
+    route("POST", "/batches", create),
+    route("GET", "/batches", listing),
+    route("POST", "/batches/{id}/cancel", cancel),
+    route("GET", "/batches/{id}", retrieve),
+)

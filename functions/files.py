@@ -11,7 +11,7 @@ from functions.answers import grouped, json_answer, redirect_answer, stream_answ
 from functions.body import CHUNK
 from functions.checks import expiry, invalid_value, number, one_of, required
 from functions.hints import group_of_hints, hints_of, listed_by, native_of
-from functions.http import Call
+from functions.http import Call, route
 from functions.multipart import Form
 from functions.paging import page
 from functions.sniff import Head, check_batch_input
@@ -37,6 +37,7 @@ from shared.storage.queries import (
 
 __all__ = [
     "PURPOSES",
+    "ROUTES",
     "content",
     "create",
     "delete",
@@ -256,3 +257,12 @@ def _disposition(filename: str) -> str:
     plain = "".join(letter if letter.isascii() and letter.isprintable() else "_" for letter in name)
     exact = None if plain == name else f"UTF-8''{quote(name, safe='', errors='replace')}"
     return dump_options_header("attachment", {"filename": plain, "filename*": exact})
+
+
+ROUTES: Final = (
+    route("POST", "/files", create),
+    route("GET", "/files", listing),
+    route("GET", "/files/{id}/content", content),
+    route("GET", "/files/{id}", retrieve),
+    route("DELETE", "/files/{id}", delete),
+)

@@ -1,5 +1,5 @@
 """`/v1/models`: the model groups of the configuration, for SDKs; `/model_group/info` and `/model/info` as LiteLLM has
-them; and whether the server lives.
+them.
 
 Nothing is said of where a deployment is or whose: no address, project, account or credential, and no id of ours.
 """
@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import unquote
 
-from functions.http import Call
+from functions.http import Call, route
 from shared.config import Deployment
 from shared.domain.errors import NotFound
 from shared.domain.ids import derived
 
-__all__ = ["alive", "delete", "deployments", "group_info", "listing", "retrieve"]
+__all__ = ["ROUTES"]
 
 _CREATED: Final = 1_677_610_602  # a model of ours has no date; this is the one that LiteLLM gives for all
 _OWNERS: Final = {"vertex_ai": "google", "openai": "openai"}
@@ -63,10 +63,6 @@ def deployments(call: Call) -> dict[str, Any]:
     """Every deployment of a group that the caller may use, as far as it is anybody's business."""
     listed = call.app.config.deployments
     return {"data": [_deployed(each) for each in listed if call.may_use(each.group)]}
-
-
-def alive(_: Call) -> dict[str, Any]:
-    return {"status": "ok"}
 
 
 def _group(call: Call) -> str:
@@ -154,3 +150,12 @@ def _parameters(members: Iterable[Deployment]) -> list[str]:
     """Of OpenAI's parameters those that the configuration lists; what a model refuses, its lines are told."""
     listed = (each.info.get("supported_openai_params") for each in members)
     return list(dict.fromkeys(str(name) for names in listed if isinstance(names, list) for name in names))
+
+
+ROUTES: Final = (
+    route("GET", "/models", listing),
+    route("GET", "/models/{model}", retrieve),
+    route("DELETE", "/models/{model}", delete),
+    route("GET", "/model_group/info", group_info),
+    route("GET", "/model/info", deployments),
+)

@@ -1,51 +1,32 @@
-"""Every route there is."""
+"""Which module answers what. A target loads those of its own surface alone: a cold start waits for what is loaded."""
 
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from typing import Final
 
-from functions import batches, files, models, uploads
-from functions.admin import keys, teams, users
-from functions.http import route
-from functions.openapi.document import served
-from functions.spend import reports as spend
-from functions.vertex import jobs as vertex
+from functions.about import DESCRIPTION, HEALTH
+from functions.http import Route
 
-__all__ = ["ADMIN", "ALL", "BATCHES", "FILES", "VERTEX"]
+__all__ = ["routes_of"]
 
-_HEALTH: Final = (
-    route("GET", "/health/liveliness", models.alive, open=True),
-    route("GET", "/health/liveness", models.alive, open=True),
-    route("GET", "/health/readiness", models.alive, open=True),
-)
-FILES: Final = (
-    route("POST", "/files", files.create),
-    route("GET", "/files", files.listing),
-    route("GET", "/files/{id}/content", files.content),
-    route("GET", "/files/{id}", files.retrieve),
-    route("DELETE", "/files/{id}", files.delete),
-    route("POST", "/uploads", uploads.create),
-    route("POST", "/uploads/{id}/parts", uploads.add_part),
-    route("POST", "/uploads/{id}/complete", uploads.complete),
-    route("POST", "/uploads/{id}/cancel", uploads.cancel),
-    *_HEALTH,
-)
-BATCHES: Final = (
-    route("POST", "/batches", batches.create),
-    route("GET", "/batches", batches.listing),
-    route("POST", "/batches/{id}/cancel", batches.cancel),
-    route("GET", "/batches/{id}", batches.retrieve),
-    *_HEALTH,
-)
-ADMIN: Final = (*keys.ROUTES, *teams.ROUTES, *users.ROUTES, *spend.ROUTES, *_HEALTH)
-VERTEX: Final = (*vertex.ROUTES, *_HEALTH)
-ALL: Final = (
-    *FILES,
-    *BATCHES,
-    route("GET", "/openapi.json", served, open=True),
-    route("GET", "/models", models.listing),
-    route("GET", "/models/{model}", models.retrieve),
-    route("DELETE", "/models/{model}", models.delete),
-    route("GET", "/model_group/info", models.group_info),
-    route("GET", "/model/info", models.deployments),
-    *ADMIN,
-    *VERTEX,
-)
+_SURFACES: Final[Mapping[str, tuple[str, ...]]] = {
+    "files": ("files", "uploads"),
+    "batches": ("batches",),
+    "admin": ("admin.keys", "admin.teams", "admin.users", "spend.reports"),
+    "vertex": ("vertex.jobs",),
+}
+
+
+@cache
+def routes_of(target: str) -> tuple[Route, ...]:
+    """The routes of a surface; of every other target, such as `api`, all there are."""
+    if target in _SURFACES:
+        return (*(route for module in _SURFACES[target] for route in _routes(module)), *HEALTH)
+    modules = ("models", *(module for surface in _SURFACES.values() for module in surface))
+    return (*(route for module in modules for route in _routes(module)), *DESCRIPTION, *HEALTH)
+
+
+def _routes(module: str) -> tuple[Route, ...]:
+    routes: tuple[Route, ...] = import_module(f"functions.{module}").ROUTES
+    return routes

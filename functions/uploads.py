@@ -7,7 +7,7 @@ from functions.body import json_object
 from functions.checks import expiry, integer, one_of, required, string
 from functions.files import PURPOSES, file_rendered, longest_file, native_of_batch
 from functions.hints import hints_of
-from functions.http import Call
+from functions.http import Call, route
 from functions.multipart import Form
 from functions.sniff import Head, check_batch_input
 from shared.domain.clock import seconds
@@ -16,7 +16,7 @@ from shared.domain.files import File, Part, Upload
 from shared.domain.ids import canonical
 from shared.steps import uploads
 
-__all__ = ["add_part", "cancel", "complete", "create"]
+__all__ = ["ROUTES"]
 
 _MOST_PARTS: Final = 1_000  # of one file: they change hands in one transaction
 
@@ -113,3 +113,11 @@ def _part_rendered(part: Part) -> dict[str, Any]:
         "created_at": seconds(part.created_at),
         "upload_id": part.upload,
     }
+
+
+ROUTES: Final = (
+    route("POST", "/uploads", create),
+    route("POST", "/uploads/{id}/parts", add_part),
+    route("POST", "/uploads/{id}/complete", complete),
+    route("POST", "/uploads/{id}/cancel", cancel),
+)

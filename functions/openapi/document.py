@@ -6,7 +6,6 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from functions.http import Call
 from functions.openapi import admin, google, spend, spend_rows, things
 from functions.openapi.batches import BATCHES
 from functions.openapi.files import FILES, UPLOADS
@@ -15,7 +14,7 @@ from functions.openapi.models import HEALTH, MODELS
 from functions.openapi.people import TEAMS, USERS
 from functions.openapi.words import TEXT, Operation, Schema, Table, ref, text
 
-__all__ = ["TABLES", "described", "served", "served_path"]
+__all__ = ["TABLES", "document", "served_path"]
 
 TABLES: Final[tuple[Table, ...]] = (
     *(FILES, UPLOADS, BATCHES, MODELS, HEALTH),
@@ -54,10 +53,6 @@ _ALWAYS: Final = (500, 503)
 _OF_ALL: Final = ("x-request-id", "x-litellm-call-id")
 
 
-def served(_: Call) -> dict[str, Any]:
-    return described()
-
-
 def served_path(path: str) -> str:
     """A path of the table of routes, as the document has it."""
     if path.startswith(_BARE):
@@ -66,7 +61,7 @@ def served_path(path: str) -> str:
 
 
 @cache
-def described() -> dict[str, Any]:
+def document() -> dict[str, Any]:
     """The whole document."""
     paths: dict[str, dict[str, Any]] = {}
     for (method, path), operation in chain.from_iterable(table.items() for table in TABLES):

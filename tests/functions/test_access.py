@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.routes import ALL
+from functions.routes import routes_of
 from shared.domain.batch import Batch
 from shared.domain.clock import SECOND
 from shared.domain.files import File
@@ -213,7 +213,7 @@ def test_who_tries_for_somebody_elses_key_user_or_team_is_on_record(
 def reached(people: People) -> dict[str, int]:
     """What a key is answered at each route: 403 where it is not for such requests at all."""
     found = {}
-    for each in ALL:
+    for each in routes_of("api"):
         path = each.path.replace("{project}", "p").replace("{location}", "l")
         path = path.replace("{id}", "x").replace("{key}", "x").replace("{model}", "x")
         front = "/vertex_ai" if path.startswith("/batchPredictionJobs") else "/v1"
@@ -247,7 +247,7 @@ OF_BATCHES = {"/batches/{id}", "/batches/{id}/cancel"}
         (("/v1/files*",), {"/files", "/files/{id}", "/files/{id}/content"}),
         (("/file",), set()),
         (("/nothing",), set()),
-        (("spend_tracking_routes",), {each.path for each in ALL if each.path.startswith("/spend/")}),
+        (("spend_tracking_routes",), {each.path for each in routes_of("api") if each.path.startswith("/spend/")}),
         (("",), set()),
         (("/",), set()),
     ],
@@ -288,7 +288,7 @@ def test_a_kind_of_key_and_its_routes_both_hold(people: People) -> None:
 def test_a_key_of_one_kind_is_not_for_what_the_other_is_for(people: People, kind: str, *, manages: bool) -> None:
     people.change(replace(people.records["owner"], key_type=kind))
     people.as_("owner")
-    managing = {f"{each.method} {each.path}": each.manages for each in ALL if each.path not in SEALED}
+    managing = {f"{each.method} {each.path}": each.manages for each in routes_of("api") if each.path not in SEALED}
 
     found = reached(people)
 

@@ -90,3 +90,32 @@ def test_a_wrong_setting_refuses_to_start_and_says_which(
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "not_its_own"),
+    [
+        ("files", {"functions.batches", "functions.admin", "functions.vertex", "functions.events", "shared.steps.run"}),
+        ("batches", {"functions.files", "functions.admin", "functions.vertex", "functions.events", "shared.steps.run"}),
+        ("admin", {"functions.files", "functions.batches", "functions.vertex", "functions.events"}),
+        ("vertex", {"functions.files", "functions.batches", "functions.admin", "functions.events"}),
+        ("work", {"functions.files", "functions.batches", "functions.admin", "functions.vertex"}),
+    ],
+)
+def test_a_target_loads_what_it_answers_and_nothing_else(target: str, not_its_own: set[str], tmp_path: Path) -> None:
+    program = f"import functions_framework as f; f.create_app({target!r}, {SOURCE!r}); import sys; print(*sys.modules)"
+    config = tmp_path / "config.yaml"
+    config.write_text("model_list: []\n")
+    settings = {
+        "FUNCTION_TARGET": target,
+        "OFFPEAK_DOCUMENTS": f"sqlite://{tmp_path}/d.db",
+        "OFFPEAK_OBJECTS": f"file://{tmp_path}",
+        "OFFPEAK_DATA_BUCKET": "data",
+        "OFFPEAK_WORK_BUCKET": "work",
+        "OFFPEAK_BUS": f"sqlite://{tmp_path}/q.db",
+        "OFFPEAK_CONFIG": str(config),
+        "OFFPEAK_MASTER_KEY": KEY,
+    }
+    done = run(sys.executable, "-c", program, **settings)
+    assert done.returncode == 0, done.stderr
+    assert not_its_own.isdisjoint(done.stdout.split())

@@ -8,14 +8,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from functions.openapi.document import TABLES, described, served_path
+from functions.openapi.document import TABLES, document, served_path
 from functions.openapi.words import Operation
-from functions.routes import ALL
+from functions.routes import routes_of
 from tests.functions.conftest import Answer, Api
 from tests.functions.wire import KEY, multipart
 
 OPERATIONS: dict[tuple[str, str], Operation] = {key: each for table in TABLES for key, each in table.items()}
-DOCUMENT: dict[str, Any] = json.loads(json.dumps(described()))
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(document()))
 
 
 def closed(schema: Any) -> Any:
@@ -57,10 +57,10 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_every_route_is_described_and_nothing_else_is() -> None:
-    assert set(OPERATIONS) == {(each.method, each.path) for each in ALL}
+    assert set(OPERATIONS) == {(each.method, each.path) for each in routes_of("api")}
     paths = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
     assert paths == {(method, served_path(path)) for method, path in OPERATIONS}
-    for each in ALL:
+    for each in routes_of("api"):
         operation = OPERATIONS[each.method, each.path]
         assert (operation.open, operation.google) == (each.open, each.google), each.path
 
@@ -82,7 +82,7 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one() -> None:
         assert jsonschema_rs.validator_for({**schema, "components": DOCUMENT["components"]}), name
 
 
-def test_every_parameter_of_a_path_is_described() -> None:
+def test_every_parameter_of_a_path_is_document() -> None:
     for path, methods in DOCUMENT["paths"].items():
         for operation in methods.values():
             described_ = [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
