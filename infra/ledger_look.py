@@ -8,12 +8,13 @@ entries of the ledger ─┬─ each batch's and job's cost, tokens and owner   
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shared.admin.reports.read import pages
 from shared.app import App
 from shared.domain.account import Account
-from shared.domain.batch import Batch
+from shared.domain.batch import Batch, Counts
+from shared.domain.clock import MINUTE
 from shared.domain.cost import Cost
 from shared.domain.keys import Key, Team, User, member_account
 from shared.domain.ledger import Day, LedgerEntry, TagDay, added, empty_sums
@@ -37,6 +38,7 @@ from shared.storage.queries import (
 __all__ = ["FACTS", "Difference", "Look", "Mark", "everything", "look"]
 
 FACTS: Final = ("entries", "batches", "shards", "accounts", "held", "days", "tags")
+_CLOCKS: Final = 5 * MINUTE  # by which those of two machines may differ
 Mark = tuple[type[Any], str]  # a record that changes whenever the fact does
 
 
@@ -59,20 +61,30 @@ class Difference:
         return f"{self.id}: {self.what} is {self.stored}, and should be {self.due}"
 
 
+class _Said(NamedTuple):
+    """What one entry says of its shard, or its job."""
+
+    cost: Cost
+    counts: Counts
+    place: tuple[str, str, str | None]  # group, deployment and provider
+    at: int
+
+
 class _Charged:
     """What the entries of one batch, or one job, say together."""
 
     def __init__(self) -> None:
         self.cost = Cost()
         self.tokens: dict[str, int] = {}
-        self.entries: dict[str, Cost] = {}
+        self.entries: dict[str, _Said] = {}
         self.whose: set[tuple[Any, ...]] = set()
 
     def add(self, entry: LedgerEntry) -> None:
         self.cost += entry.cost
         for kind, count in entry.tokens.items():
             self.tokens[kind] = self.tokens.get(kind, 0) + count
-        self.entries[entry.id] = entry.cost
+        place = entry.group, entry.deployment, entry.provider
+        self.entries[entry.id] = _Said(entry.cost, entry.counts, place, entry.created_at)
         self.whose.add((entry.owner, entry.team, entry.key, entry.user, entry.tags))
 
     @property
@@ -138,7 +150,7 @@ def look(app: App) -> Look:
         if isinstance(record, Batch):
             _batch(app, found, record, said)
         else:
-            _job(found, record, said)
+            _job(app, found, record, said)
         for id in record.payers:
             due = accounts.setdefault(id, _Due())
             due.spent += said.cost.nano
@@ -183,6 +195,11 @@ def _batch(app: App, found: Look, batch: Batch, said: _Charged) -> None:
         held += shard.reserved
         entry = left.pop(shard.id, None)
         _shard(found, batch, shard, entry, mark)
+        if entry is not None:
+            found.compare(
+                "entries", shard.id, "group, deployment and provider", entry.place, _place(app, shard, entry), mark
+            )
+            _dated(found, shard.id, entry, batch.created_at, batch.stamps.get(batch.status) if batch.terminal else None)
         collected += entry is not None
     for id in left:
         found.compare("entries", id, "its shard", "none", f"one of {batch.id}", mark)
@@ -195,7 +212,7 @@ def _batch(app: App, found: Look, batch: Batch, said: _Charged) -> None:
         found.compare("held", batch.id, "reserved", batch.reserved, held, mark)
 
 
-def _shard(found: Look, batch: Batch, shard: Shard, entry: Cost | None, mark: Mark) -> None:
+def _shard(found: Look, batch: Batch, shard: Shard, entry: _Said | None, mark: Mark) -> None:
     collected = shard.status is ShardStatus.COLLECTED
     whole = not batch.terminal or batch.open_shards == 0  # else it was given up, perhaps before this was collected
     if entry is not None:
@@ -203,14 +220,31 @@ def _shard(found: Look, batch: Batch, shard: Shard, entry: Cost | None, mark: Ma
     elif collected and whole:
         found.compare("shards", shard.id, "entry", "missing", "there", mark, (Shard, shard.id))
     if entry is not None and collected and shard.result is not None:
-        found.compare("shards", shard.id, "cost in its entry", entry, shard.result.cost, mark, (Shard, shard.id))
+        marks = mark, (Shard, shard.id)
+        found.compare("shards", shard.id, "cost in its entry", entry.cost, shard.result.cost, *marks)
+        found.compare("shards", shard.id, "counts in its entry", entry.counts, shard.result.counts, *marks)
 
 
-def _job(found: Look, job: VertexJob, said: _Charged) -> None:
+def _place(app: App, part: Shard | VertexJob, entry: _Said) -> tuple[str, str, str | None]:
+    """Where it ran. What is no longer configured may have been any provider's."""
+    deployment = app.config.deployment(part.deployment)
+    return part.group, part.deployment, entry.place[2] if deployment is None else deployment.provider
+
+
+def _dated(found: Look, id: str, entry: _Said, since: int, until: int | None) -> None:
+    """When it was written: not before there was anything to do, nor after all was over."""
+    if entry.at < since - _CLOCKS or (until is not None and entry.at > until + _CLOCKS):
+        due = f"from {since} on" if until is None else f"between {since} and {until}"
+        found.compare("entries", id, "moment (in milliseconds)", entry.at, due, (LedgerEntry, id))
+
+
+def _job(app: App, found: Look, job: VertexJob, said: _Charged) -> None:
     mark = (VertexJob, job.id)
     _owned(found, job, said, mark)
-    for id in said.entries:
+    for id, entry in said.entries.items():
         found.compare("entries", id, "id of a job's entry", id, job.id, mark)
+        found.compare("entries", id, "group, deployment and provider", entry.place, _place(app, job, entry), mark)
+        _dated(found, id, entry, job.created_at, None)
     if job.ended:
         found.compare("held", job.id, "reserved, of a job that has ended,", job.reserved, 0, mark)
         found.compare("held", job.id, "enqueued tokens, of a job that has ended,", job.tokens, 0, mark)
@@ -256,6 +290,8 @@ def _sum(record: Day | TagDay) -> tuple[Any, ...]:
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, Counts):
+        return f"{value.completed:,} completed and {value.failed:,} failed"
     if isinstance(value, Cost):
         return (
             f"{value.nano:,} nano-dollars ({value.priced_lines:,} lines with a price, {value.unpriced_lines:,} without)"

@@ -1,15 +1,16 @@
 """Brings the ledger of a store up to this version: `infra/dev ledger rebuild`.
 
-  batches, shards, jobs ──► the entry of each, by its id ──► written as it is, so that every query finds it
+  batches, shards, jobs ──► the entry of each, by its id ──► written again, whole, so that every query finds it
   all entries           ──► sums by day, and by day and tag ──► written where they are not what is there
 
-A version that had no queries on the ledger left entries that no query finds, and no sums. Every transaction is right by
-itself, so it may die anywhere, and be done again; on a store that is up to date nothing changes.
+A version that had no queries on the ledger left entries that no query finds, without counts, and no sums. Every
+transaction is right by itself, so it may die anywhere, and be done again; on a store that is up to date nothing
+changes.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final, TextIO, TypeVar
 
@@ -17,6 +18,7 @@ from infra.ledger_look import everything
 from shared.app import App
 from shared.domain.batch import Batch
 from shared.domain.ledger import Day, LedgerEntry, TagDay, added, empty_sums
+from shared.domain.shard import Shard
 from shared.storage.ports import Transaction
 from shared.storage.queries import BATCHES, DAYS, JOBS, LEDGER, SHARDS_OF_BATCH, TAG_DAYS
 
@@ -90,12 +92,25 @@ def _entry_ids(app: App) -> Iterator[str]:
 def _written_again(app: App, ids: list[str]) -> int:
     def body(tx: Transaction) -> int:
         tx.prefetch(*((LedgerEntry, id) for id in ids))
-        found = [entry for entry in (tx.get(LedgerEntry, id) for id in ids) if entry is not None]
+        stored = [entry for entry in (tx.get(LedgerEntry, id) for id in ids) if entry is not None]
+        found = [_completed(app, tx, entry) for entry in stored]
         for entry in found:
             tx.put(entry)
         return len(found)
 
     return app.documents.transact(body)
+
+
+def _completed(app: App, tx: Transaction, entry: LedgerEntry) -> LedgerEntry:
+    """With what that version did not write, as its shard knows it."""
+    if entry.started_at is not None:
+        return entry
+    shard, batch = tx.get(Shard, entry.id), tx.get(Batch, entry.batch)
+    if shard is None or shard.result is None or batch is None:
+        return entry
+    deployment = app.config.deployment(entry.deployment)
+    provider = entry.provider if deployment is None else deployment.provider
+    return replace(entry, counts=shard.result.counts, provider=provider, started_at=batch.created_at)
 
 
 def _due(app: App) -> Sums:

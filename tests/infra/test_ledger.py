@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.ledger import Report, check, main
+from infra.ledger_rebuild import rebuild
 from shared.domain.access import Caller
 from shared.domain.account import Account
 from shared.domain.batch import Batch, Counts
@@ -198,6 +199,23 @@ def _entry_on_another_day(world: World) -> str:
     return "20261"
 
 
+def _entry_changed(**changes: Any) -> Callable[[World], str]:
+    """What a wrong step would have written: the entry and all its sums say so."""
+
+    def change(world: World) -> str:
+        entry = first(world, LEDGER, dear)
+        put(world, replace(entry, **changes))
+        assert rebuild(world.app).code == 0
+        return str(entry.id)
+
+    return change
+
+
+def _entry_of_a_time_before_its_batch(world: World) -> str:
+    entry = first(world, LEDGER, dear)
+    return _entry_changed(created_at=entry.created_at - 5 * DAY)(world)
+
+
 def _entry_with_more_tokens(world: World) -> str:
     entry = first(world, LEDGER, dear)
     put(world, replace(entry, tokens={**entry.tokens, "output": entry.tokens["output"] + 1_000}))
@@ -319,6 +337,11 @@ WRONG = {
     "an entry is dearer than its tokens": _entry_dearer,
     "an entry is another key's": _entry_of_another_key,
     "an entry is of another day": _entry_on_another_day,
+    "an entry and its sums have other counts": _entry_changed(counts=Counts(completed=999, failed=5)),
+    "an entry and its sums are of another group": _entry_changed(group="another"),
+    "an entry and its sums are of another deployment": _entry_changed(deployment="another#0"),
+    "an entry and its sums are of another provider": _entry_changed(provider="another"),
+    "an entry and its sums are older than their batch": _entry_of_a_time_before_its_batch,
     "an entry has more tokens": _entry_with_more_tokens,
     "an entry is nobody's": _entry_of_nobody,
     "a batch is cheaper than its entries": _batch_cheaper,

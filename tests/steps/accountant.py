@@ -1,14 +1,14 @@
 """What must hold of money and limits in a store at any moment: nothing here asks how it came about."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.domain.account import Account, spend
 from shared.domain.batch import Batch
 from shared.domain.cost import Cost
 from shared.domain.ledger import Day, LedgerEntry, TagDay, added, day_of
-from shared.domain.shard import ShardStatus
+from shared.domain.shard import Shard, ShardStatus
 from shared.steps.finish import shards_of
 from shared.storage.queries import BATCHES, DAYS, LEDGER, TAG_DAYS
 from tests.steps.world import World
@@ -56,15 +56,31 @@ def _check_batches(world: World, batches: Sequence[Batch], ledger: Sequence[Ledg
         assert batch.reserved >= 0, batch
         assert batch.tokens >= 0, batch
         assert batch.cost.nano >= 0, batch
+        shards = shards_of(world.app, batch)
+        _check_entries(world, batch, {entry.id: entry for entry in entries}, shards)
         if batch.terminal:
             assert (batch.reserved, batch.tokens) == (0, 0), batch
             continue
-        shards = shards_of(world.app, batch)
         assert sum(shard.reserved for shard in shards) == batch.reserved, (batch, shards)
         collected = [shard for shard in shards if shard.status is ShardStatus.COLLECTED]
         assert all(shard.reserved == 0 for shard in collected), collected
         assert all(shard.reserved >= 0 for shard in shards), shards
         assert {entry.id for entry in entries} == {shard.id for shard in collected}
+
+
+def _check_entries(world: World, batch: Batch, entries: Mapping[str, LedgerEntry], shards: Iterable[Shard]) -> None:
+    """Each says what its shard says."""
+    for shard in shards:
+        entry = entries.get(shard.id)
+        if entry is None:
+            continue
+        assert shard.result is not None, shard
+        assert (entry.cost, entry.counts) == (shard.result.cost, shard.result.counts), (entry, shard)
+        deployment = world.app.config.deployment(shard.deployment)
+        assert deployment is not None, shard
+        where = shard.group, shard.deployment, deployment.provider
+        assert (entry.group, entry.deployment, entry.provider) == where, (entry, shard)
+        assert entry.started_at == batch.created_at, (entry, batch)
 
 
 def _check_account(found: Account, batches: Sequence[Batch], entries: Sequence[LedgerEntry]) -> None:
