@@ -1,6 +1,7 @@
 """Reading request bodies: bounded, and never more of them than is wanted."""
 
 import socket
+import threading
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -95,14 +96,26 @@ def discard_rest(request: Request) -> None:
 
     Where the end is not reached, the server closes the connection behind the answer.
     """
-    limit_silence(request, _LONGEST_DISCARDING)
-    left, until = _MOST_DISCARDED, time.monotonic() + _LONGEST_DISCARDING
-    with suppress(BadRequest):
-        while left > 0 and time.monotonic() < until:
-            if not (chunk := _read(request)):
-                return
-            left -= len(chunk)
+    if not request.content_length and "transfer-encoding" not in request.headers:
+        return
     connection = request.environ.get("gunicorn.socket")
+    # A read waits for all that it asked for: a peer that sends a byte now and then would hold it for hours.
+    late = threading.Timer(_LONGEST_DISCARDING, _stop_reading, (connection,))
+    late.daemon = True
+    late.start()
+    left, until = _MOST_DISCARDED, time.monotonic() + _LONGEST_DISCARDING
+    try:
+        with suppress(BadRequest):
+            while left > 0 and time.monotonic() < until:
+                if not (chunk := _read(request)):
+                    return
+                left -= len(chunk)
+    finally:
+        late.cancel()
+    _stop_reading(connection)
+
+
+def _stop_reading(connection: socket.socket | None) -> None:
     if connection is not None:
         with suppress(OSError):  # closed already
             connection.shutdown(socket.SHUT_RD)

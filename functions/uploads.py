@@ -26,8 +26,11 @@ def create(call: Call) -> dict[str, Any]:
 
 
 def add_part(call: Call) -> dict[str, Any]:
-    upload, limit = _upload(call), call.app.config.limits.part_bytes
-    too_large = BadRequest(f"Part is too large: {limit} bytes are allowed.", param="data")
+    upload = _upload(call)
+    limit = min(call.app.config.limits.part_bytes, uploads.most_bytes(upload))
+    too_large = BadRequest(
+        f"Part is too large: {limit} bytes are allowed in this upload of {upload.bytes} bytes.", param="data"
+    )
     form = Form(call.request, file="data", longest=limit, too_large=too_large)
     return _part_rendered(uploads.add_part(call.app, upload, _data(form)))
 

@@ -65,6 +65,8 @@ class Upload:
     status: str = UploadStatus.PENDING
     hints: Hints = Hints()
     native: bool = False
+    received: int = 0  # bytes of all parts that came, those too that are sent again and those that nobody will name
+    parts: int = 0  # how many these are
     file: str | None = None  # its id, minted at the first `complete`
     part_ids: tuple[str, ...] = ()  # of that `complete`: a repeat of it must be the same
 

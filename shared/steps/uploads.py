@@ -26,10 +26,13 @@ from shared.steps.commit import Turn
 from shared.steps.files import arriving, discard, forget_parts, throw_parts
 from shared.storage.ports import ABSENT, ObjectExists, ObjectMissing, Stat, Transaction
 
-__all__ = ["Judge", "NewUpload", "add_part", "cancel", "complete", "create", "expire", "no_such_upload"]
+__all__ = ["Judge", "NewUpload", "add_part", "cancel", "complete", "create", "expire", "most_bytes", "no_such_upload"]
 
 _COMPLETING: Final = DAY  # a file that was begun and is not there by then is garbage
 _CHUNK: Final = 256 * 1024
+_SENT_AGAIN: Final = 3  # times what was announced: clients send a part again when its answer was lost
+_SPARE: Final = 2**20  # bytes beside that, for small uploads
+_MOST_PARTS: Final = 3_000
 
 Judge = Callable[[Upload, Iterator[bytes]], None]  # reads as much of the content as it likes; BadRequest refuses it
 
@@ -76,8 +79,12 @@ def create(app: App, caller: Caller, request: NewUpload) -> Upload:
 
 
 def add_part(app: App, upload: Upload, chunks: Iterable[bytes]) -> Part:
-    """Store one part. Parts may come in parallel and in any order; `complete` says which count."""
+    """Store one part. Parts may come in parallel and in any order; `complete` says which count.
+
+    BadRequest where more has come than this upload can need: nobody stores at will what no limit of files counts.
+    """
     _refuse_unless_open(upload, app.now())
+    _with_part(upload, 0)
     id = new_part_id()
     name = part_object(app.data_bucket, upload.id, id)
     with arriving(app, name):
@@ -85,7 +92,9 @@ def add_part(app: App, upload: Upload, chunks: Iterable[bytes]) -> Part:
     part = Part(id=id, upload=upload.id, object=name, bytes=stat.size, created_at=app.now())
 
     def body(tx: Transaction) -> None:
-        _refuse_unless_open(_present(tx, upload.id), part.created_at)  # it may have been completed meanwhile
+        current = _present(tx, upload.id)
+        _refuse_unless_open(current, part.created_at)  # it may have been completed meanwhile
+        tx.put(_with_part(current, part.bytes))
         tx.add(part)
         tx.delete(Garbage, derived(name))
 
@@ -148,6 +157,22 @@ def expire(app: App, upload: Upload) -> None:
 
 def no_such_upload(id: str) -> NotFound:
     return NotFound(f"No such Upload object: {id[:200]}", param="id")
+
+
+def most_bytes(upload: Upload) -> int:
+    """How many bytes all parts of an upload may have, those included that nobody will name."""
+    return _SENT_AGAIN * upload.bytes + _SPARE
+
+
+def _with_part(upload: Upload, size: int) -> Upload:
+    received = upload.received + size
+    if received > most_bytes(upload) or upload.parts >= _MOST_PARTS:
+        raise BadRequest(
+            f"This upload was announced with {upload.bytes} bytes, and far more has come: {received} bytes in "
+            f"{upload.parts + 1} parts. Complete it with the parts that count, or create another upload.",
+            param="data",
+        )
+    return replace(upload, received=received, parts=upload.parts + 1)
 
 
 def _assemble(app: App, upload: Upload, part_ids: tuple[str, ...], md5: str | None, judge: Judge) -> Upload:

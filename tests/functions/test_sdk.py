@@ -406,6 +406,22 @@ def test_a_refused_key_is_heard_even_with_a_large_file(server: Server) -> None:
 
 
 @pytest.mark.slow
+def test_a_stranger_who_sends_a_byte_now_and_then_holds_nobody_up(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(f"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: {MEBIBYTE}\r\n\r\n".encode())
+        began, answer = time.monotonic(), b""
+        connection.settimeout(0.5)
+        while not answer and time.monotonic() - began < 20:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                answer = connection.recv(1000)
+
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.slow
 def test_a_file_above_the_limit_is_a_413_and_keeps_no_memory(server: Server) -> None:
     before = server.stored()
     with server.sdk() as client, pytest.raises(openai.APIStatusError) as caught:

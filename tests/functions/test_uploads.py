@@ -73,6 +73,34 @@ def test_parts_become_a_file(api: Api) -> None:
     assert api.get(f"/v1/files/{file['id']}/content").data == b"[]\n{}\n"  # in the order of the ids
 
 
+def test_parts_may_be_sent_again_but_not_without_end(api: Api) -> None:
+    """Each is stored for an hour, and no limit of files counts them."""
+    upload, half = begin(api, bytes=2**20), b"x" * 2**19
+    sent = [api.form(f"/v1/uploads/{upload}/parts", ("data", half, "upload")).status_code for _ in range(12)]
+
+    assert sent == [200] * 8 + [400] * 4
+    assert len(list(api.app.objects.list("gs://data/parts/"))) == 8
+
+
+def test_a_part_is_not_stored_that_is_larger_than_all_of_its_upload_may_be(api: Api) -> None:
+    upload = begin(api, bytes=10)
+
+    answer = api.form(f"/v1/uploads/{upload}/parts", ("data", b"x" * (2**20 + 31), "upload"))
+
+    assert answer.status_code == 400
+    assert "Part is too large: 1048606 bytes are allowed in this upload of 10 bytes." in answer.text
+    assert list(api.app.objects.list("gs://data/parts/")) == []
+
+
+def test_parts_of_no_bytes_have_an_end_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.steps.uploads._MOST_PARTS", 3)
+    upload = begin(api, bytes=0)
+
+    sent = [api.form(f"/v1/uploads/{upload}/parts", ("data", b"", "upload")).status_code for _ in range(5)]
+
+    assert sent == [200, 200, 200, 400, 400]
+
+
 def test_parts_are_garbage_once_they_are_a_file(api: Api) -> None:
     upload, parts = full(api)
     spare = part(api, upload, b"sent twice, since the first reply was lost")
