@@ -1,7 +1,10 @@
 """`filter` of a list of jobs: `state`, `display_name`, `create_time` and `labels`, with AND, OR, NOT and brackets.
 
-As job_service.proto documents it: `display_name` takes `=`, `!=` and `:` with `*`; `state` `=` and `!=`; `create_time`
-all comparisons with a time of RFC 3339; labels `labels.key=value` and `labels.key:*`.
+As job_service.proto documents it: `display_name` takes `=`, `!=` and `:` with `*`; `state` and `model_display_name` `=`
+and `!=`; `create_time` all comparisons with a time of RFC 3339; labels `labels.key=value` and `labels.key:*`. No job
+says what its model is displayed as: the last part of the model's name stands for it.
+
+Words go together as google.aip.dev/160 has it: `a AND b OR c` is `a AND (b OR c)`, `a b` is `a AND b`, `-a` is `NOT a`.
 """
 
 import re
@@ -52,33 +55,33 @@ class _Parser:
         self._words.reverse()
 
     def everything(self) -> Test:
-        test = self._any()
+        test = self._all()
         if self._words:
             raise _wrong(f"{self._words[-1][0][:40]!r} stands where it should end")
         return test
 
-    def _any(self) -> Test:
-        tests = [self._all()]
-        while self._next("OR"):
-            tests.append(self._all())
-        return lambda job: any(test(job) for test in tests)
-
     def _all(self) -> Test:
-        tests = [self._one()]
-        while self._next("AND") or (self._words and self._words[-1] not in {("OR", False), (")", False)}):
-            tests.append(self._one())
+        tests = [self._any()]
+        while self._next("AND") or (self._words and self._words[-1] != (")", False)):
+            tests.append(self._any())
         return lambda job: all(test(job) for test in tests)
+
+    def _any(self) -> Test:
+        tests = [self._one()]
+        while self._next("OR"):
+            tests.append(self._one())
+        return lambda job: any(test(job) for test in tests)
 
     def _one(self) -> Test:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _wrong("it is nested too deeply")
         try:
-            if self._next("NOT"):
+            if self._next("NOT") or self._minus():
                 negated = self._one()
                 return lambda job: not negated(job)
             if self._next("("):
-                inner = self._any()
+                inner = self._all()
                 if not self._next(")"):
                     raise _wrong("a bracket is not closed")
                 return inner
@@ -92,6 +95,15 @@ class _Parser:
             self._words.pop()
             return True
         return False
+
+    def _minus(self) -> bool:
+        word, quoted = self._words[-1] if self._words else ("", True)
+        if quoted or not word.startswith("-"):
+            return False
+        self._words.pop()
+        if rest := word.removeprefix("-"):
+            self._words.append((rest, False))
+        return True
 
     def _take(self) -> str:
         if not self._words:
@@ -107,10 +119,14 @@ def _comparison(field: str, operator: str, value: str) -> Test:
             return _of_text("displayName", operator, value, wild=True)
         case "state":
             return _of_text("state", operator, value, wild=False)
+        case "model_display_name" | "modelDisplayName":
+            return _of_model(operator, value)
         case "create_time" | "createTime":
             return _of_time(operator, value)
         case _:
-            raise _wrong(f"{field[:40]!r} is none of display_name, state, create_time and labels.KEY")
+            raise _wrong(
+                f"{field[:40]!r} is none of display_name, model_display_name, state, create_time and labels.KEY"
+            )
 
 
 def _of_label(name: str, operator: str, value: str) -> Test:
@@ -131,6 +147,17 @@ def _of_text(name: str, operator: str, value: str, *, wild: bool) -> Test:
     if operator not in _EQUAL:
         raise _wrong(f"{name} does not take {operator[:10]!r}")
     return lambda job: (job.get(name) == value) == (operator == "=")
+
+
+def _of_model(operator: str, value: str) -> Test:
+    if operator not in _EQUAL:
+        raise _wrong(f"model_display_name does not take {operator[:10]!r}")
+
+    def test(job: Mapping[str, Any]) -> bool:
+        name = str(job.get("model", "")).rpartition("/")[2].partition("@")[0]
+        return (name == value) == (operator == "=")
+
+    return test
 
 
 def _of_time(operator: str, value: str) -> Test:

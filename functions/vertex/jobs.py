@@ -18,14 +18,14 @@ from functions.checks import tags
 from functions.http import Call, Route, route
 from functions.vertex.body import read_body
 from functions.vertex.listing import listed
-from functions.vertex.site import Numbers, deployment_of, site_named, site_of
+from functions.vertex.site import deployment_of, site_of
 from shared.config import Deployment
 from shared.domain.cost import Cost
 from shared.domain.errors import Forbidden, NotFound, OverBudget, RateLimited
 from shared.domain.ids import canonical, decoded
-from shared.domain.passthrough import VertexJob, live, resource_of, shown
+from shared.domain.passthrough import VertexJob, is_at, live, resource_of, shown
 from shared.domain.prefixes import Place, allows, place_of, prefixes_of
-from shared.steps import passed
+from shared.steps import new_job, passed
 from shared.storage.queries import JOBS_BY_NUMBER
 
 __all__ = ["ROUTES", "cancel", "cost", "create", "delete", "listing", "retrieve"]
@@ -41,7 +41,7 @@ def create(call: Call) -> Response:
     site = site_of(call, "create")
     asked = read_body(json_object(call.request))
     deployment = deployment_of(call, site, asked.model)
-    new = passed.NewJob(
+    new = new_job.NewJob(
         body=asked.body(),
         model=asked.model,
         group=deployment.group,
@@ -55,10 +55,9 @@ def create(call: Call) -> Response:
         tags=tags(None, call.request.headers.get("x-litellm-tags", "")),
     )
     try:
-        job = passed.create(call.app, call.caller, new)
+        job = new_job.create(call.app, call.caller, new)
     except OverBudget as error:  # Google has no 422
         raise RateLimited(str(error), code="RESOURCE_EXHAUSTED", type=error.kind) from error
-    call.app.remembered(Numbers).learn(job)
     return _rendered(job, shown(resource_of(job)))
 
 
@@ -112,8 +111,7 @@ def cost(call: Call) -> Response:
 def _named(call: Call, text: str) -> VertexJob | None:
     if name := _NAME.fullmatch(text):
         project, location, number = name.groups()
-        site = site_named(call.app, project, location)
-        return None if site is None else _numbered(call, number, site.holds)
+        return _numbered(call, number, lambda job: is_at(job, project, location))
     found = canonical(text)
     if found is None:
         return None
@@ -130,13 +128,21 @@ def _numbered(call: Call, number: str, fits: Callable[[VertexJob], bool]) -> Ver
 
 def _job(call: Call, verb: str) -> VertexJob:
     """The caller's job that the path names; NotFound where there is none, and where it is somebody else's."""
-    site = site_of(call, verb)
+    fits = _fits(call, verb)
     number = canonical(call.names["id"])
-    job = None if number is None or not _NUMBER.fullmatch(number) else _numbered(call, number, site.holds)
+    job = None if number is None or not _NUMBER.fullmatch(number) else _numbered(call, number, fits)
     if job is None:
+        site_of(call, verb)  # a place that is none is denied, whatever may be there
         raise _unknown(call)
-    call.app.remembered(Numbers).learn(job)
     return job
+
+
+def _fits(call: Call, verb: str) -> Callable[[VertexJob], bool]:
+    """Whether a job is where the path says. That stands in its own record, whatever the configuration has by now."""
+    if "project" not in call.names:
+        return site_of(call, verb).holds
+    project, location = decoded(call.names["project"]), decoded(call.names["location"])
+    return lambda job: is_at(job, project, location)
 
 
 def _unknown(call: Call) -> NotFound:

@@ -1,9 +1,13 @@
-"""A list of jobs as Vertex pages it: the caller's own, newest first, with a token that is good for its like alone."""
+"""A list of jobs as Vertex pages it: the caller's own, newest first.
+
+A token is the id of the job behind which the next page begins, and is good for whoever may see that job. There is none
+where no more is to come: google-genai falls over a page that is empty.
+"""
 
 import base64
 import binascii
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -19,30 +23,37 @@ from shared.storage.queries import JOBS, JOBS_OF_OWNER, JOBS_OF_TEAM
 __all__ = ["listed"]
 
 _MOST, _DEFAULT = 100, 50
-_LOOKED_AT: Final = 2_000  # records for one page, of which a filter may refuse all: then the page is short
+_LOOKED_AT: Final = 2_000  # records for one page, of which a filter may refuse all: then it is short, or even empty
 _GULP: Final = 100
 _OF: Final = {"owner": JOBS_OF_OWNER, "team": JOBS_OF_TEAM}
 
 
 def listed(call: Call, site: Site) -> dict[str, Any]:
     """The page that `pageSize`, `pageToken` and `filter` ask for."""
-    size, after = _size(_asked(call, "pageSize", "page_size")), _after(call, site)
+    size, after = _size(_asked(call, "pageSize", "page_size")), _after(call)
     wanted = parsed_filter(_asked(call, "filter", "filter"))
     page: list[dict[str, Any]] = []
     last, more = None, False
     for count, job in enumerate(islice(_jobs(call, after), _LOOKED_AT + 1)):
-        if len(page) == size or count == _LOOKED_AT:
-            more = True
+        resource = _fitting(site, job, wanted)
+        more = count == _LOOKED_AT or (resource is not None and len(page) == size)
+        if more:
             break
+        if resource is not None:
+            page.append(resource)
         last = job
-        if site.holds(job) and job.name is not None and live(job) is not None:
-            resource = shown(resource_of(job))
-            if wanted(resource):
-                page.append(resource)
     found: dict[str, Any] = {"batchPredictionJobs": page} if page else {}
     if more and last is not None:
         found["nextPageToken"] = base64.urlsafe_b64encode(last.id.encode()).decode()
     return found
+
+
+def _fitting(site: Site, job: VertexJob, wanted: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
+    """The job as a list of this site shows it; None where it does not."""
+    if job.name is None or live(job) is None or not site.holds(job):
+        return None
+    resource = shown(resource_of(job))
+    return resource if wanted(resource) else None
 
 
 def _jobs(call: Call, after: VertexJob | None) -> Iterator[VertexJob]:
@@ -77,7 +88,7 @@ def _size(text: str) -> int:
     return min(int(text), _MOST) or _DEFAULT
 
 
-def _after(call: Call, site: Site) -> VertexJob | None:
+def _after(call: Call) -> VertexJob | None:
     token = _asked(call, "pageToken", "page_token")
     if not token:
         return None
@@ -86,6 +97,6 @@ def _after(call: Call, site: Site) -> VertexJob | None:
     except (ValueError, binascii.Error):
         id = ""
     job = call.find(VertexJob, id)
-    if job is None or not site.holds(job):
+    if job is None:
         raise invalid("Invalid page_token: it is none that this list has given out.")
     return job

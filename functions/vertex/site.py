@@ -4,28 +4,25 @@ What is not there, and what is not for this caller, is told alike, in Vertex's w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from functions.http import Call
 from shared.app import App
 from shared.config import Deployment
-from shared.domain.clock import MINUTE
 from shared.domain.errors import Forbidden, NotFound
 from shared.domain.ids import decoded
 from shared.domain.passthrough import VertexJob
 from shared.log import log
-from shared.storage.queries import JOBS
+from shared.steps.projects import project_of
 
-__all__ = ["Numbers", "Site", "deployment_of", "site_named", "site_of"]
+__all__ = ["Site", "deployment_of", "site_of"]
 
-_NUMBER: Final = re.compile(r"[0-9]{6,20}")
 _PUBLISHED: Final = re.compile(r"publishers/([^/\s]+)/models/([^/\s]+)")
 _PLACED: Final = re.compile(r"projects/([^/\s]+)/locations/([^/\s]+)/(.+)")
 _ALONE: Final = frozenset({"google", "anthropic"})  # publishers whose models go by their bare names
 _LONGEST_ECHO: Final = 200
-_LOOKED_AT: Final = 100  # jobs, for the numbers of their projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +36,6 @@ class Site:
         return (job.project, job.location) == (self.project, self.location)
 
 
-class Numbers:
-    """Which project a number stands for, as the names of jobs have told. One for each process."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-        self._looked_at = 0
-
-    def learn(self, job: VertexJob) -> None:
-        if job.name is not None:
-            self._known[job.name.split("/")[1]] = job.project
-
-    def project(self, app: App, number: str) -> str | None:
-        """The project's id; None where no job has told it yet."""
-        if number not in self._known and app.now() - self._looked_at >= MINUTE:
-            self._looked_at = app.now()
-            for job in app.documents.query(JOBS, limit=_LOOKED_AT):
-                self.learn(job)
-        return self._known.get(number)
-
-
 def site_of(call: Call, verb: str) -> Site:
     """Where the request's path is. Forbidden, as at Vertex, where that is no place of ours."""
     if "project" not in call.names:
@@ -66,7 +43,7 @@ def site_of(call: Call, verb: str) -> Site:
         project, location = ("", "") if found is None else (found.project, found.location)
     else:
         project, location = decoded(call.names["project"]), decoded(call.names["location"])
-        found = site_named(call.app, project, location)
+        found = _named(call.app, project, location)
     if found is None:
         raise Forbidden(
             f"Permission 'aiplatform.batchPredictionJobs.{verb}' denied on resource "
@@ -76,11 +53,11 @@ def site_of(call: Call, verb: str) -> Site:
     return found
 
 
-def site_named(app: App, project: str, location: str) -> Site | None:
+def _named(app: App, project: str, location: str) -> Site | None:
     """The site of this project, by its id or its number, and location."""
     sites = _sites(app)
-    if all(site.project != project for site in sites) and _NUMBER.fullmatch(project):
-        project = app.remembered(Numbers).project(app, project) or project
+    if all(site.project != project for site in sites):
+        project = project_of(app, project) or project
     return next((site for site in sites if (site.project, site.location) == (project, location)), None)
 
 
@@ -89,14 +66,26 @@ def deployment_of(call: Call, site: Site, model: str) -> Deployment:
 
     `model` is a group's name or a resource's. NotFound where there is none.
     """
-    named = _by_resource(call.app, site, model) if model.startswith(("publishers/", "projects/")) else None
-    listed = named if named is not None else _by_group(call, model)
-    for deployment in listed:
+    for deployment in _meant(call, site, model):
         if _at(deployment) == site and _path(call.app, deployment) is not None:
             if call.may_use(deployment.group):
                 return deployment
             log("refused", severity="WARNING", audit=True, **call.caller.log_context(), not_allowed=deployment.group)
     raise NotFound(f"The PublisherModel {model.rpartition('/')[2][:_LONGEST_ECHO]} does not exist.")
+
+
+def _meant(call: Call, site: Site, model: str) -> Iterable[Deployment]:
+    """Where what a model's name means runs, at any site. What is no model of Google's may be a group: of a bare name
+    google-genai makes `publishers/google/models/NAME` (its _transformers.t_model).
+    """
+    if not model.startswith(("publishers/", "projects/")):
+        return _by_group(call, model)
+    listed = list(_by_resource(call.app, site, model))
+    published = None if listed else _PUBLISHED.fullmatch(_here(call.app, site, model) or "")
+    if published is None:
+        return listed
+    publisher, name = published.groups()
+    return _by_group(call, name if publisher == "google" else f"{publisher}/{name}")
 
 
 def _by_group(call: Call, model: str) -> Iterator[Deployment]:
@@ -124,7 +113,7 @@ def _here(app: App, site: Site, name: str) -> str | None:
     if placed is None:
         return name
     project, location, rest = placed.groups()
-    return rest if site_named(app, project, location) == site else None
+    return rest if _named(app, project, location) == site else None
 
 
 def _path(app: App, deployment: Deployment) -> str | None:

@@ -42,6 +42,7 @@ class Caller:
     models: Models = None
     shares: bool = True  # with its team: sees what is the team's
     reads_only: bool = False
+    reads_spend: bool = False  # that of all, in the reports about all
     routes: tuple[tuple[str, ...], ...] = ()  # lists of paths, or names of groups of them: each has to have the route
     payers: tuple[str, ...] = ()  # the accounts that what it runs is charged to
     tags: tuple[str, ...] = ()  # on everything that it runs

@@ -3,6 +3,9 @@
 All that has to hold at once is in this one document, so that two that race cannot both fit. Amounts are nano-dollars.
 
   max_budget   ├─ spend, since the budget began ─┼─ reserved, for batches that run ─┼─ what is left ─┤
+
+Who comes with something spent already, elsewhere, has an opening balance: `before` is below 0 by so much, until the
+budget begins anew. `spent` is what the ledger says in any case.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +59,7 @@ class Account:
     budget_reset_at: int | None = None
     caps: Caps = Caps()
     spent: int = 0
-    before: int = 0  # of `spent`, what was before the budget last began
+    before: int = 0  # of `spent`, what was before the budget last began; below 0: what was spent elsewhere
     reserved: int = 0
     open_batches: int = 0
     enqueued_tokens: int = 0

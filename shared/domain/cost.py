@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Final
 
-__all__ = ["NANO", "Cost", "dollars", "nano", "usd"]
+__all__ = ["NANO", "Cost", "Unpriced", "dollars", "nano", "usd"]
 
 NANO: Final = 10**9
 _MOST: Final = 9_000_000_000
@@ -12,7 +12,9 @@ _MOST: Final = 9_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What delivered lines cost. `nano` counts the priced ones only; unknown is never 0, it is unpriced."""
+    """What delivered lines cost. A line is unpriced where something that it used has no known price. `nano` is what is
+    known, also of such lines: with none of them it is the cost, and else the least that it was. Unknown is never 0.
+    """
 
     nano: int = 0
     priced_lines: int = 0
@@ -27,10 +29,18 @@ class Cost:
 
     @property
     def total(self) -> str | None:
-        """US dollars as a decimal string, exact to the nano-dollar; None while nothing is priced."""
-        if not self.priced_lines:
+        """US dollars as a decimal string, exact to the nano-dollar; None while nothing is known."""
+        if not self.priced_lines and not self.nano:
             return None
         return format(Decimal(self.nano).scaleb(-9).quantize(Decimal("0.000000001")), "f")
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Lines that will have no price, or not all of it."""
+
+    lines: int = 0
+    beside: str | None = None  # what one of them asks for that is charged beside its tokens, and where it stands
 
 
 def dollars(nano: int) -> float:
@@ -39,7 +49,10 @@ def dollars(nano: int) -> float:
 
 
 def nano(usd: object) -> int:
-    """USD, as a JSON number or a decimal string, as whole nano-dollars; ValueError where it is no amount."""
+    """USD, as a JSON number or a decimal string, as whole nano-dollars; ValueError where it is no amount.
+
+    What is above 0 is one nano-dollar at the least: a budget of less is neither none nor no limit.
+    """
     if isinstance(usd, bool) or not isinstance(usd, int | float | str | Decimal):
         raise ValueError("not an amount of US dollars")  # noqa: TRY004  # whatever it was, it is the value that is wrong
     try:
@@ -49,9 +62,7 @@ def nano(usd: object) -> int:
     if not amount.is_finite() or not 0 <= amount <= _MOST:
         raise ValueError(f"not between 0 and {_MOST} US dollars")
     whole = int(amount.scaleb(9).to_integral_value(ROUND_DOWN))
-    if amount and not whole:
-        raise ValueError("above 0, but less than a nano-dollar (0.000000001), the smallest amount there is")
-    return whole
+    return max(whole, 1) if amount else 0
 
 
 def usd(nano: int) -> str:

@@ -4,6 +4,10 @@
 `7d` and `1w` on Monday, `30d` and `1mo` on the first of a month, other days at the midnight so many days from today
 (litellm 1.106.2, `get_next_standardized_reset_time`, but for two: `48h` and more it cuts off at the next midnight, and
 `2mo` and more it refuses).
+
+Of a unit only what says which it is counts: `30min`, `7days`, `1hour` and `2months` are `30m`, `7d`, `1h` and `2mo`
+(litellm 1.106.2, `_extract_from_regex`). For resets it reads such a unit as none, and takes the next midnight: not so
+here, where one text is one duration everywhere.
 """
 
 import calendar
@@ -17,14 +21,14 @@ __all__ = ["LONGEST", "after", "duration", "next_reset"]
 
 LONGEST: Final = 36_500 * DAY
 
-_SHAPE: Final = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d|w|mo)")
+_SHAPE: Final = re.compile(r"([1-9][0-9]{0,8})(mo|[smhdw])[A-Za-z]*")
 _WORDS: Final = {"hourly": "1h", "daily": "24h", "weekly": "7d", "monthly": "30d"}
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "mo": 30 * DAY}
 _WITHIN: Final = {"s": MINUTE, "m": HOUR, "h": DAY}  # what such units are counted in
 
 
 def duration(text: str) -> int | None:
-    """Milliseconds of `30s`, `10m`, `24h`, `30d`, `1w`, `1mo` (30 days), `daily`; None where it is no duration."""
+    """Milliseconds of `30s`, `10m`, `24h`, `7days`, `1w`, `1mo` (30 days), `daily`; None where it is no duration."""
     found = _parsed(text)
     return None if found is None else found[0] * _UNITS[found[1]]
 

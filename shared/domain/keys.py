@@ -19,6 +19,7 @@ __all__ = [
     "TEAM_MODELS",
     "VIEWER_ROLE",
     "Alias",
+    "Grace",
     "Key",
     "Member",
     "Team",
@@ -39,7 +40,7 @@ NO_MODELS: Final = "no-default-models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A virtual key. The key itself is nowhere: `id` is its HMAC-SHA-256 under the pepper, 64 hexadecimal digits."""
+    """A virtual key. The key itself is nowhere: `id` is the HMAC of its SHA-256 under the pepper."""
 
     id: str
     key_id: str  # `key-…`; stays when the key is regenerated, and is the id of its account
@@ -120,6 +121,19 @@ class Alias:
 
     id: str
     of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """A secret that a key had before it was regenerated, and that still works for a time.
+
+    It stands for one secret of one key: where that has been deleted, or regenerated once more, it stands for nothing.
+    """
+
+    id: str  # of the old secret, as that of a key
+    key: str  # the id of the key with the secret that took its place
+    key_id: str
+    until: int
 
 
 def team_account(team_id: str) -> str:

@@ -13,10 +13,12 @@ from shared.domain.lease import Lease
 __all__ = [
     "LABEL",
     "OVER",
+    "ProjectNumber",
     "VertexJob",
     "counted",
     "directory",
     "has_counts",
+    "is_at",
     "kept",
     "live",
     "resource_of",
@@ -76,9 +78,23 @@ class VertexJob:
         return {"job_id": self.id, "owner": self.owner, "state": self.state}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectNumber:
+    """Which project a number stands for, as the name of a job has told: Google writes numbers, a configuration ids."""
+
+    id: str  # the number
+    project: str  # as the configuration has it
+
+
 def live(job: VertexJob | None) -> VertexJob | None:
     """The job, where clients may know of it: not deleted, and made, or perhaps made."""
     return None if job is None or job.deleted or (job.ended and job.name is None) else job
+
+
+def is_at(job: VertexJob, project: str, location: str) -> bool:
+    """Whether a path of this project, by its id or by the number in the job's own name, and location leads to it."""
+    number = None if job.name is None else job.name.split("/")[1]
+    return job.location == location and project in {job.project, number}
 
 
 def resource_of(job: VertexJob) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def _refuse(given: dict[str, Any]) -> None:
         raise unsupported("suffix", "a chat cannot be made to lead up to a given end.")
     if given.get("echo", False) is not False:
         raise unsupported("echo", "a chat answers without the prompt.")
-    best = given.get("best_of", 1)
-    if type(best) is not int or (best != 1 and best != given.get("n", 1)):
+    best = given.get("best_of")
+    if best is not None and (type(best) is not int or best != given.get("n", 1)):
         raise unsupported("best_of", "all that is generated is returned; ask for it with n.")
     if "logprobs" in given:
         raise unsupported("logprobs", "those of a chat cannot be said in this form.")

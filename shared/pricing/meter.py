@@ -39,13 +39,17 @@ class Meter:
         self.model = model
         self._book, self._location = book, location
         self._unpriced = _Register(None)
+        self._beside = 0  # lines in the registers of which more was charged than their tokens
         self._registers: dict[Rate, _Register] = {}
         self._days: dict[str, tuple[_Register, _Register, float]] = {}
         self._day: str | None = None  # the day that the next three are of
         self._near, self._long, self._above = self._unpriced, self._unpriced, inf
 
-    def add(self, tokens: Tokens, day: str) -> bool:
-        """Count one line that was answered on `day` (`2026-11-20`): was it priced?"""
+    def add(self, tokens: Tokens, day: str, *, extra: bool = False) -> bool:
+        """Count one line that was answered on `day` (`2026-11-20`): was it priced?
+
+        `extra`: something was charged beside its tokens, so that their price is not all of its own.
+        """
         if day != self._day:
             self._turn_to(day)
         text, audio, image, video, cached_text, cached_audio, tool, output, image_output, thinking, written = tokens
@@ -72,19 +76,23 @@ class Meter:
             sums[8] += image_output
         if thinking:
             sums[9] += thinking
-        return register is not self._unpriced
+        if register is self._unpriced:
+            return False
+        if extra:
+            self._beside += 1
+        return not extra
 
     def miss(self) -> None:
         """Count one line that was answered without a word of what it used: delivered, and without a price."""
         self._unpriced.lines += 1
 
     def cost(self) -> Cost:
-        """What the priced lines cost, in nano-dollars: rounded here and nowhere before, half to even."""
+        """What is known of it, in nano-dollars: rounded here and nowhere before, half to even."""
         registers = self._registers.values()
         return Cost(
             nano=_half_even(sum(register.atto() for register in registers)),
-            priced_lines=sum(register.lines for register in registers),
-            unpriced_lines=self._unpriced.lines,
+            priced_lines=sum(register.lines for register in registers) - self._beside,
+            unpriced_lines=self._unpriced.lines + self._beside,
         )
 
     def tokens(self) -> dict[str, int]:

@@ -105,6 +105,7 @@ class Answer(msgspec.Struct, gc=False):
     day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
     never_ran: NeverRan | None = None  # if so, this is all there is to say
     raw: bytes | None = None  # of native rows: the line of the output or error file itself, without its newline
+    extra: bool = False  # something was charged beside the tokens
 
 
 class Codec(Protocol):
@@ -262,6 +263,7 @@ class Used(msgspec.Struct, gc=False):
     good: bool
     tokens: Tokens | None = None  # None: nothing was used, or, of a good row, nobody said what
     day: str | None = None  # YYYY-MM-DD of the provider's clock: which price holds
+    extra: bool = False  # something was charged beside the tokens
 
 
 class Passthrough(Protocol):
@@ -314,3 +316,11 @@ class Provider:
     tidy: Callable[[Job], None] | None = None
     """Deletes what a job left with the provider, once its rows are ours. Best effort; again is the same as once."""
     passthrough: Passthrough | None = None  # None: jobs cannot be passed through
+    beside: Callable[[str, dict[str, Any]], str | None] = lambda *_: None
+    """Of a line for an endpoint, or of a row as the provider's own (NATIVE): the member of its body that asks for what
+    is charged beside the tokens; None where nothing is.
+    """
+    withheld: Callable[[dict[str, Any]], str | None] = lambda _: None
+    """Of a row as the provider's own: the member that names what lies in the operator's project, where no caller may
+    have it read; None where none does.
+    """

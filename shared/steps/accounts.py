@@ -16,7 +16,7 @@ from shared.app import App
 from shared.domain.account import Account, Caps, at, counted, left, spend
 from shared.domain.batch import Batch
 from shared.domain.clock import SECOND
-from shared.domain.cost import usd
+from shared.domain.cost import Unpriced, usd
 from shared.domain.errors import OverBudget, RateLimited
 from shared.steps.commit import Turn
 from shared.steps.waste import throw_away
@@ -135,14 +135,17 @@ class Purse:
                 return "token_limit_exceeded", message
         return None
 
-    def why_unpriced(self, lines: int) -> tuple[str, str] | None:
-        """The same where so many lines have no price, and somebody who pays has a budget."""
+    def why_unpriced(self, unpriced: Unpriced) -> tuple[str, str] | None:
+        """The same where lines have no price, and somebody who pays has a budget."""
         names = ", ".join(account.name for account in self.accounts if account.max_budget is not None)
-        if not lines or not names:
+        if not unpriced.lines or not names:
             return None
+        remedy = "The operator can set a price: 0 for what costs nothing."
+        if unpriced.beside is not None:
+            remedy = f"{unpriced.beside} is charged beside the tokens: leave it out."
         message = (
-            f"The price of {lines:,} requests is not known, so they cannot be held against the budget of {names}. "
-            "The operator can set a price: 0 for what costs nothing."
+            f"The price of {unpriced.lines:,} requests is not known, so they cannot be held against the budget of "
+            f"{names}. {remedy}"
         )
         return "budget_exceeded", message
 

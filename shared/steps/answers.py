@@ -164,7 +164,7 @@ class Answers:
             self._failed += 1
             self._errors.add(line)
         if answer.tokens is not None:
-            self.meter.add(answer.tokens, answer.day or self._app.today())
+            self.meter.add(answer.tokens, answer.day or self._app.today(), extra=answer.extra)
         elif answer.status < 400:
             self.meter.miss()
 

@@ -1,7 +1,8 @@
 """What the predictions of a job have used that we did not write: one streaming pass, however many rows there are.
 
-Rows that failed cost nothing; a good one that does not say what it used, or has no price, is unpriced. So are rows that
-Vertex has counted and that nobody can read: unknown is never 0.
+Rows that failed cost nothing; a good one that does not say what it used, or has no price, is unpriced. So is one for
+which more was charged than its tokens, though these are paid, and so are rows that Vertex has counted and that nobody
+can read: unknown is never 0.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +78,7 @@ class JobCount:
         found = through.predictions(resource, names)
         if found or self._succeeded:
             return found
-        return [name for name in names if _PARTIAL in name[len(folder) :] and ".jsonl" in name]
+        return [name for name in names if _is_partial(name, folder)]
 
     def _rows(self, names: list[str]) -> Iterator[bytes | None]:
         for name in names:
@@ -93,9 +94,15 @@ class JobCount:
         self.read += used.good
         self._failed += not used.good
         if used.tokens is not None:
-            self.meter.add(used.tokens, used.day or self._app.today())
+            self.meter.add(used.tokens, used.day or self._app.today(), extra=used.extra)
         elif used.good:
             self.meter.miss()
+
+
+def _is_partial(name: str, folder: str) -> bool:
+    """Whether this is a partial export that lies directly in the folder: deeper ones are of other jobs."""
+    parent, _, own = name.rpartition("/")
+    return parent == folder and _PARTIAL in own and ".jsonl" in own
 
 
 def _price_model(app: App, job: VertexJob, provider: Provider | None) -> str:

@@ -15,12 +15,12 @@ from shared.log import log
 from shared.providers.base import NATIVE
 from shared.steps.claim import Held
 from shared.steps.index import Index
+from shared.steps.lanes import Lanes, Route, open_route
 from shared.steps.match import entry_of
 from shared.steps.parts import Buffers
 from shared.steps.places import choices
 from shared.steps.route import candidates
 from shared.steps.source import input_lines, parser_of
-from shared.steps.split import Lanes, Route, open_route
 from shared.steps.spread import in_order
 from shared.storage.ports import ObjectMissing
 

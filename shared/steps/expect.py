@@ -5,6 +5,7 @@ output is what the line allows (`max_tokens` and its like, times `n`), or what t
 """
 
 import re
+from collections.abc import Iterable
 from decimal import ROUND_UP
 from math import inf
 from typing import Any, Final
@@ -25,7 +26,7 @@ __all__ = ["Expectation", "expected_input", "expected_output", "native_request",
 
 _UNKNOWN: Final = 1_000  # tokens of an answer, of a model that has not answered yet
 _MOST: Final = 1_000_000
-_TIMES: Final = 128
+_TIMES: Final = 10_000
 _LENGTHS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
 _TIMED: Final = ("best_of", "n", "candidateCount", "candidate_count")
 _CONFIGS: Final = ("generationConfig", "generation_config")
@@ -53,31 +54,40 @@ class Expectation:
         tariff = app.book.tariff(model, location=provider.location, day=app.today()) or Tariff(None)
         self._usual, self._tariff = habits[model], tariff
         self._above = inf if tariff.above is None else tariff.above
+        self._silent = provider.passthrough is not None and provider.passthrough.silent
+        self._asked_beside = provider.beside
+        self._beside = 0  # lines of which more is charged than their tokens
+        self.beside: str | None = None  # what the first of them asks for, and where it stands
         self._draws = tariff.rate is not None and tariff.rate.image_output is not None
         self._near = self._near_input = self._near_output = 0  # lines and their tokens
         self._long = self._long_input = self._long_output = 0
 
-    def add(self, line: RequestLine, rows: bytes) -> None:
-        """Count one line, as it was encoded."""
-        body, silent = line.body, line.url in _SILENT
+    def add(self, line: RequestLine, rows: bytes, ordinal: int = 0) -> None:
+        """Count one line, as it was encoded; `ordinal` in the input."""
+        body, silent, lines = line.body, line.url in _SILENT, 1
+        if (asked := self._asked_beside(line.url, body)) is not None:
+            lines = 0
+            self._beside += 1
+            self.beside = self.beside or f"'{asked}' in line {ordinal}"
         if line.url == NATIVE:
             body = native_request(body)
-            silent = "input" in body  # of an open model's embeddings
+            silent = self._silent
         tokens = expected_input(body, len(rows))
         output = 0 if silent else expected_output(body, self._usual)
         if tokens > self._above:
-            self._long += 1
+            self._long += lines
             self._long_input += tokens
             self._long_output += output
         else:
-            self._near += 1
+            self._near += lines
             self._near_input += tokens
             self._near_output += output
 
     def cost(self) -> Cost:
         """Of models that draw, all that is written is expected to be drawn."""
         near = self._priced(self._tariff.rate, self._near, self._near_input, self._near_output)
-        return near + self._priced(self._tariff.long, self._long, self._long_input, self._long_output)
+        long = self._priced(self._tariff.long, self._long, self._long_input, self._long_output)
+        return near + long + Cost(unpriced_lines=self._beside)
 
     def _priced(self, rate: Rate | None, lines: int, text: int, output: int) -> Cost:
         tokens = Tokens(text=text, image_output=output) if self._draws else Tokens(text=text, output=output)
@@ -97,7 +107,7 @@ def native_request(row: dict[str, Any]) -> dict[str, Any]:
     return {**asked, **{name: number for name, number in found.items() if number}}
 
 
-def _largest(said: list[dict[str, Any]], names: tuple[str, ...]) -> int:
+def _largest(said: Iterable[dict[str, Any]], names: tuple[str, ...]) -> int:
     """Of all that a row says of one thing, under whatever name and as whatever JSON, that which costs the most: which
     of them counts is the provider's to say, and protobuf reads `"65000"` and `65000.0` as 65000.
     """
@@ -117,18 +127,12 @@ def _integer(value: object) -> int:
 
 def expected_output(body: dict[str, Any], usually: int) -> int:
     """Tokens of the answers to one request, of any endpoint or of a provider's own form."""
-    tokens, times, get = usually, 1, body.get
+    tokens, times = usually, 1
     if not _SAYS.isdisjoint(body):
-        most = get("max_completion_tokens") or get("max_tokens") or get("max_output_tokens") or get("maxOutputTokens")
-        if type(most) is int and most > 0:
-            tokens = min(most, _MOST)
-        often = get("best_of") or get("n") or get("candidateCount") or get("candidate_count")
-        if type(often) is int and 1 <= often <= _TIMES:
-            times = often
+        tokens = min(_largest((body,), _LENGTHS), _MOST) or usually
+        times = min(_largest((body,), _TIMED), _TIMES) or 1
     if "messages" in body or "contents" in body:
         return tokens * times
-    if "content" in body:  # a row of embeddings
-        return 0
     prompt = body.get("prompt")
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):  # each is answered
         times *= len(prompt)

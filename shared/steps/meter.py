@@ -28,6 +28,7 @@ from shared.steps.count import JobCount
 from shared.steps.entry import entry_of
 from shared.steps.expect import note_habit
 from shared.steps.patience import patience
+from shared.steps.projects import unheard
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["give_up", "meter"]
@@ -117,8 +118,11 @@ def _adopted(app: App, held: Held[VertexJob], through: Passthrough) -> bool:
     name = str(resource["name"])
 
     def body(turn: Turn) -> VertexJob:
+        told = unheard(turn, name, job.project)
         adopted = replace(held.kept(turn), name=name, number=name.rpartition("/")[2], **seen(job, resource))
         turn.put(adopted)
+        for number in told:
+            turn.put(number)
         return adopted
 
     held.record = commit(app, body)
@@ -176,7 +180,7 @@ def _later(app: App, held: Held[VertexJob], pause: int, **changes: Any) -> None:
 def _settle(app: App, held: Held[VertexJob], resource: Mapping[str, Any], count: JobCount | None) -> None:
     """The end of a job, with what it cost: one transaction. Without a count there never was one."""
 
-    def body(turn: Turn) -> None:
+    def body(turn: Turn) -> VertexJob:
         job = held.current(turn)
         cost = Cost() if count is None else count.cost
         if count is not None and count.counts != Counts():
@@ -189,9 +193,11 @@ def _settle(app: App, held: Held[VertexJob], resource: Mapping[str, Any], count:
             purse.close(job.reserved, job.tokens)
             purse.put()
         told = {"directory": ""} if count is None else seen(job, resource)
-        turn.put(replace(job, cost=cost, reserved=0, tokens=0, ended=True, troubles=0, lease=None, due_at=None, **told))
+        job = replace(job, cost=cost, reserved=0, tokens=0, ended=True, troubles=0, lease=None, due_at=None, **told)
+        turn.put(job)
+        return job
 
-    commit(app, body)
+    held.record = commit(app, body)
     if count is not None:
         counts = count.counts
         log(

@@ -1,20 +1,14 @@
-"""Jobs in Vertex's own words: recorded, then asked for, then followed. Each belongs to who made it.
+"""Jobs in Vertex's own words, once they are made: looked at, cancelled, deleted, heard of. Each belongs to who made it.
 
-record, admitted and reserved ──► create at Vertex, with the record's id as a label ──► the record learns its name
-      │                                 └ refused: the record ends, and what it held is let go
-      └ died here, or the answer was lost: `meter` looks for the label, and adopts the job or ends the record
-
-Clients of Google send no key with a create, so one that is sent again is another job. Whoever got no answer finds what
-was made in the list, after two minutes at most.
+What they cost is counted by `meter`, once, when they are over.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from shared.app import App
-from shared.domain.access import Caller
 from shared.domain.clock import SECOND
 from shared.domain.errors import (
     ApiError,
@@ -22,183 +16,33 @@ from shared.domain.errors import (
     Conflict,
     Forbidden,
     NotFound,
-    OverBudget,
     RateLimited,
     Transient,
     Unavailable,
 )
-from shared.domain.ids import new_job_id
 from shared.domain.ledger import LedgerEntry
 from shared.domain.passthrough import OVER, VertexJob, kept, seen
-from shared.domain.prefixes import Place
 from shared.log import log
-from shared.providers.base import JobMissing, Passthrough, Said, Unknown
+from shared.providers.base import JobMissing, Passthrough, Said
 from shared.steps.accounts import Purse
 from shared.steps.commit import Turn, commit
-from shared.steps.foreign import refuse_foreign
 from shared.steps.meter import meter
-from shared.steps.sample import expected
 from shared.storage.queries import JOBS_BY_OUTPUT
 
-__all__ = ["NewJob", "cancel", "create", "delete", "look", "written"]
+__all__ = ["as_said", "cancel", "delete", "look", "passage", "reopen", "written"]
 
-_SEARCH: Final = 60 * SECOND  # after which `sweep` looks for a job whose create got no answer
-_FRESH: Final = 30 * SECOND  # a create is sent so soon after its record, or never
 _FIRST_LOOK: Final = SECOND
 _PAGE: Final = 100
 _BY_CODE: Final[Mapping[int, type[ApiError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 429: RateLimited}
-_NO_INPUT: Final = (
-    "There is nothing at inputConfig.gcsSource.uris. Write the input before you ask for the job: what it may cost is "
-    "held against a budget."
-)
 _NOT_OVER: Final = (
     "The BatchPredictionJob is not in a terminal state: cancel it, or wait for its end, before you delete it."
 )
-_LOST: Final = (
-    "It is not known whether this job was made. Look for it in the list in two minutes, before you ask again."
-)
+# google.protobuf.Any in JSON says of what type it is; without that Google's clients do not read it.
+_EMPTY: Final[Mapping[str, str]] = {"@type": "type.googleapis.com/google.protobuf.Empty"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """What a caller asks for, already checked: the model, the places and every field are allowed."""
-
-    body: Mapping[str, Any]  # Google's JSON, all but the model
-    model: str  # as the caller wrote it
-    group: str
-    deployment: str
-    project: str
-    location: str
-    inputs: tuple[Place, ...]
-    output: Place
-    tags: tuple[str, ...] = ()
-
-
-def create(app: App, caller: Caller, new: NewJob) -> VertexJob:
-    """A new job. RateLimited, OverBudget, Google's own refusals; Unavailable where none was made, or nobody knows."""
-    refuse_foreign(app, caller, new.inputs)
-    provider = app.provider(new.deployment)
-    through = _passthrough(app, new.deployment)
-    nano, tokens, unpriced = expected(app, provider, new.inputs)
-    id, asked = new_job_id(), kept({**new.body, "model": new.model})
-
-    def admit(turn: Turn) -> VertexJob:
-        purse = Purse(app, turn, caller.payers, "job")
-        purse.admit(tokens)
-        if not tokens and purse.limited:
-            raise BadRequest(_NO_INPUT, code="FAILED_PRECONDITION")
-        if (why := purse.why_not(nano, tokens, tokens) or purse.why_unpriced(unpriced)) is not None:
-            raise OverBudget(why[1], code=why[0])  # more tokens than there is room for were refused by `admit`
-        purse.reserve(nano)
-        purse.put()
-        job = VertexJob(
-            id=id,
-            owner=caller.owner,
-            team=caller.team,
-            key=caller.key,
-            user=caller.user,
-            payers=caller.payers,
-            tags=tuple(dict.fromkeys((*new.tags, *caller.tags))),
-            group=new.group,
-            deployment=new.deployment,
-            project=new.project,
-            location=new.location,
-            output=new.output.name,
-            directory=new.output.name,
-            resource=asked,
-            created_at=turn.now,
-            reserved=nano,
-            tokens=tokens,
-            due_at=turn.now + _SEARCH,
-        )
-        turn.add(job)
-        return job
-
-    job = commit(app, admit)
-    log("job_recorded", **job.log_context(), group=job.group)
-    if app.now() - job.created_at > _FRESH:  # stood still so long that others may have looked for it in vain
-        unmade(app, job)
-        raise Unavailable(retry_after=1)
-    try:
-        resource = through.create(job.id, new.body)
-    except Said as said:
-        unmade(app, job)
-        raise as_said(said) from said
-    except Unknown as error:
-        _search(app, job)
-        log("job_answer_lost", severity="WARNING", **job.log_context(), reason=str(error))
-        raise Unavailable(_LOST, retry_after=120) from error
-    except (Transient, JobMissing) as error:
-        unmade(app, job)
-        log("job_not_made", severity="WARNING", **job.log_context(), reason=str(error))
-        raise Unavailable(retry_after=1) from error
-    try:
-        return made(app, job, resource)
-    except Transient as error:
-        raise Unavailable(_LOST, retry_after=120) from error
-
-
-def unmade(app: App, job: VertexJob) -> None:
-    """End a record for which there certainly is no job. Where even that cannot be written, `sweep` does it."""
-
-    def body(turn: Turn) -> None:
-        found = turn.get(VertexJob, job.id)
-        if found is None or found.ended or found.name is not None:
-            return
-        purse = Purse(app, turn, found.payers)
-        purse.close(found.reserved, found.tokens)
-        purse.put()
-        turn.put(replace(found, ended=True, directory="", reserved=0, tokens=0, lease=None, due_at=None))
-
-    with suppress(Transient):
-        commit(app, body)
-
-
-def made(app: App, job: VertexJob, resource: Mapping[str, Any]) -> VertexJob:
-    """Record the job that Google has made of it."""
-    name = str(resource["name"])
-
-    def body(turn: Turn) -> VertexJob:
-        found = turn.get(VertexJob, job.id) or job
-        if found.name is not None:
-            return found
-        if found.ended:
-            _reopen(app, turn, found)
-        found = replace(
-            found,
-            name=name,
-            number=name.rpartition("/")[2],
-            ended=False,
-            troubles=0,
-            due_at=turn.now + _FIRST_LOOK,
-            **seen(found, resource),
-        )
-        turn.put(found)
-        return found
-
-    job = commit(app, body)
-    log("job_made", **job.log_context(), number=job.number)
-    return job
-
-
-def _search(app: App, job: VertexJob) -> None:
-    """There may be a job, from now on: have it looked for."""
-
-    def body(turn: Turn) -> None:
-        found = turn.get(VertexJob, job.id)
-        if found is None or found.name is not None:
-            return
-        if found.ended:
-            _reopen(app, turn, found)
-        later = turn.now + _SEARCH
-        turn.put(replace(found, ended=False, directory=found.output, lost_at=turn.now, due_at=later))
-
-    with suppress(Transient):
-        commit(app, body)
-
-
-def _reopen(app: App, turn: Turn, job: VertexJob) -> None:
-    """It was given up while we stood still, and costs all the same."""
+def reopen(app: App, turn: Turn, job: VertexJob) -> None:
+    """A record was given up while we stood still, and its job costs all the same: it is open again."""
     purse = Purse(app, turn, job.payers)
     purse.accounts = [replace(each, open_batches=each.open_batches + 1) for each in purse.accounts]
     purse.put()
@@ -256,7 +100,8 @@ def delete(app: App, job: VertexJob) -> dict[str, Any]:
 
     commit(app, body)
     log("job_deleted", **job.log_context())
-    return {"name": f"{str(job.name).partition('/batch')[0]}/operations/{job.number}", "done": True, "response": {}}
+    name = f"{str(job.name).partition('/batch')[0]}/operations/{job.number}"
+    return {"name": name, "done": True, "response": dict(_EMPTY)}
 
 
 def written(app: App, output: str) -> bool:
@@ -289,7 +134,7 @@ def _noted(app: App, turn: Turn, known: VertexJob, resource: Mapping[str, Any]) 
     job = replace(job, **seen(job, resource))
     if job.state in OVER and (not job.ended or turn.get(LedgerEntry, job.id) is None):
         if job.ended:
-            _reopen(app, turn, job)
+            reopen(app, turn, job)
             job = replace(job, ended=False, troubles=0, unread_since=None, due_at=turn.now + _FIRST_LOOK)
         turn.send("meter", job=job.id)
     turn.put(job)
@@ -298,7 +143,7 @@ def _noted(app: App, turn: Turn, known: VertexJob, resource: Mapping[str, Any]) 
 
 def _asked(app: App, job: VertexJob, ask: Callable[[Passthrough, str], dict[str, Any]]) -> dict[str, Any]:
     """Google's answer, or what a client is told instead."""
-    through = _passthrough(app, job.deployment)
+    through = passage(app, job.deployment)
     try:
         return ask(through, str(job.name))
     except JobMissing as missing:
@@ -310,7 +155,8 @@ def _asked(app: App, job: VertexJob, ask: Callable[[Passthrough, str], dict[str,
         raise Unavailable(retry_after=1) from error
 
 
-def _passthrough(app: App, deployment: str) -> Passthrough:
+def passage(app: App, deployment: str) -> Passthrough:
+    """The way to the provider's own jobs. Unavailable; NotFound where there is none any more."""
     try:
         through = app.provider(deployment).passthrough
     except Transient as error:

@@ -13,7 +13,7 @@ from shared.app import App
 from shared.domain import layout
 from shared.domain.batch import Batch, BatchError, Counts, Rows, Status, advance
 from shared.domain.clock import MINUTE
-from shared.domain.cost import Cost
+from shared.domain.cost import Cost, Unpriced
 from shared.domain.shard import Shard, next_step
 from shared.lines.errors import InvalidLine, LineError
 from shared.lines.native import refused_native
@@ -26,10 +26,11 @@ from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
 from shared.steps.finish import finalizing
+from shared.steps.lanes import TooManyJobs
 from shared.steps.parts import Buffers
 from shared.steps.report import report
 from shared.steps.source import input_lines, parser_of
-from shared.steps.split import Splitter, TooManyJobs
+from shared.steps.split import Splitter
 from shared.storage.ports import ObjectMissing
 
 __all__ = ["MOST_ERRORS", "prepare"]
@@ -117,6 +118,7 @@ class Draft:
     model: str | None
     tokens: int  # about so many are in the lines that run
     expected: Cost  # of those lines
+    unpriced: Unpriced  # of them
 
 
 class _Pass:
@@ -175,6 +177,7 @@ class _Pass:
             model=self._splitter.only_model(),
             tokens=sum(shard.tokens for shard in shards),
             expected=self._splitter.expected(),
+            unpriced=self._splitter.unpriced(),
         )
 
 
@@ -278,7 +281,7 @@ def _start(app: App, held: Held[Batch], draft: Draft) -> None:
 def _too_dear(purse: Purse, batch: Batch, draft: Draft) -> Problems | None:
     """Why those who pay for it do not let it run; None where they do."""
     why = purse.why_not(draft.expected.nano, draft.tokens, batch.tokens)
-    why = why or purse.why_unpriced(draft.expected.unpriced_lines)
+    why = why or purse.why_unpriced(draft.unpriced)
     if why is None:
         return None
     return Problems.one(*why)

@@ -1,21 +1,23 @@
 """What a job is expected to use whose rows we did not write: from the size of its input, and a look at it."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from shared.app import App
-from shared.domain.cost import Cost
+from shared.domain.cost import Cost, Unpriced
 from shared.domain.errors import BadRequest, ConfigError
 from shared.domain.prefixes import Place
 from shared.domain.usage import TOKEN, Tokens
 from shared.log import log
 from shared.pricing.meter import Meter
-from shared.providers.base import Provider
+from shared.providers.base import NATIVE, Provider
 from shared.steps.expect import expected_input, expected_output, native_request, usual
 from shared.steps.pieces import Pieces, every_row, small
 from shared.storage.ports import ObjectMissing, Stat
@@ -36,24 +38,26 @@ class Sampled(NamedTuple):
 
     nano: int  # dollars
     tokens: int  # of its input; 0: there is none, and the job will fail, as at Vertex
-    unpriced: int  # rows of those looked at whose model has no price
+    unpriced: Unpriced  # rows of those looked at
 
 
 class _Seen(NamedTuple):
-    cost: Cost
-    rows: int
-    size: int  # bytes of these
+    cost: Cost = Cost()
+    beside: str | None = None  # as in `Unpriced`
+    rows: int = 0
+    size: int = 0  # bytes of these
 
 
 def expected(app: App, provider: Provider, inputs: tuple[Place, ...]) -> Sampled:
-    """What a job with these inputs may cost. BadRequest where a wildcard stands for too much, and where the bucket is
-    closed to us: what nobody can count shall not run.
+    """What a job with these inputs may cost. BadRequest where a wildcard stands for too much, where a row among those
+    looked at names what no caller may have read, and where the bucket is closed to us: what nobody can count shall not
+    run.
     """
     try:
         stats = list(_objects(app, inputs))
         size = sum(stat.size for stat in stats)
-        cost = _expected(app, provider, stats, size) if size else Cost()
-        return Sampled(cost.nano, -(-size // TOKEN), cost.unpriced_lines)
+        found = _expected(app, provider, stats, size) if size else _Seen()
+        return Sampled(found.cost.nano, -(-size // TOKEN), Unpriced(found.cost.unpriced_lines, found.beside))
     except ConfigError as error:
         log("input_unreadable", severity="CRITICAL", reason=str(error))
         raise BadRequest(
@@ -91,37 +95,50 @@ def _too_many(at: int, what: str) -> BadRequest:
     )
 
 
-def _expected(app: App, provider: Provider, stats: list[Stat], size: int) -> Cost:
+def _expected(app: App, provider: Provider, stats: list[Stat], size: int) -> _Seen:
     """By all rows, where they are few; else by so many bytes of them, times how many there are."""
+    whole = small(stats)
     silent = provider.passthrough is not None and provider.passthrough.silent
     usually = 0 if silent else usual(app, provider.price_model)
 
     def counted(rows: Iterable[bytes]) -> _Seen:
-        meter, number, seen, today = Meter(app.book, provider.price_model, provider.location), 0, 0, app.today()
+        meter, today = Meter(app.book, provider.price_model, provider.location), app.today()
+        number, seen, beside = 0, 0, None
         for raw in rows:
             if raw.isspace():
                 continue
             number, seen = number + 1, seen + len(raw)
-            request = native_request(_row(raw))
+            row = _row(raw)
+            where = f"row {number:,} of the input" if whole else "a row of the input"
+            if (named := provider.withheld(row)) is not None:
+                raise _withheld(named, where)
+            asked, request = provider.beside(NATIVE, row), native_request(row)
+            if asked is not None:
+                beside = beside or f"'{asked}' in {where}"
             output = 0 if silent else expected_output(request, usually)
-            meter.add(Tokens(text=expected_input(request, len(raw)), output=output), today)
-        return _Seen(meter.cost(), number, seen)
+            tokens = Tokens(text=expected_input(request, len(raw)), output=output)
+            meter.add(tokens, today, extra=asked is not None)
+        return _Seen(meter.cost(), beside, number, seen)
 
-    if small(stats):
-        return counted(every_row(app.objects, stats)).cost
-    found = _Seen(Cost(), 0, 0)
+    if whole:
+        return counted(every_row(app.objects, stats))
+    found = _Seen()
     for piece in _SIZES:
         found = counted(Pieces(app.objects, stats, piece).rows())
-        if found.rows >= _ENOUGH:
+        if found.rows >= _ENOUGH or found.beside is not None:
             break
     if not found.size:  # no row has an end where we looked
         meter = Meter(app.book, provider.price_model, provider.location)
         meter.add(Tokens(text=size // TOKEN, output=usually), app.today())
-        return meter.cost()
-    return Cost(
-        nano=-(-found.cost.nano * size // found.size),
-        priced_lines=found.cost.priced_lines,
-        unpriced_lines=found.cost.unpriced_lines,
+        return _Seen(meter.cost())
+    return found._replace(cost=replace(found.cost, nano=-(-found.cost.nano * size // found.size)))
+
+
+def _withheld(named: str, where: str) -> BadRequest:
+    return BadRequest(
+        f"inputConfig.gcsSource.uris: '{named}' in {where} names a cache or a data store, which jobs may not read "
+        "here. Write what is needed into the row.",
+        code="INVALID_ARGUMENT",
     )
 
 
@@ -129,4 +146,13 @@ def _row(raw: bytes) -> dict[str, Any]:
     try:
         return _decode(raw.removeprefix(_BOM))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _patiently(raw)
+
+
+def _patiently(raw: bytes) -> dict[str, Any]:
+    """A row that is not JSON to the letter: whoever runs it may be less strict."""
+    try:
+        row = json.loads(raw.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
         return {}
+    return row if isinstance(row, dict) else {}

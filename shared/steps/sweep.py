@@ -13,6 +13,7 @@ from shared.domain.batch import Batch, Status
 from shared.domain.clock import MINUTE, SECOND
 from shared.domain.errors import Transient
 from shared.domain.files import Garbage, UploadStatus
+from shared.domain.keys import Grace
 from shared.domain.messages import Created, Message, Outbox
 from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard, next_step
@@ -29,6 +30,7 @@ from shared.storage.queries import (
     CREATED_OVER,
     FILES_OVER,
     GARBAGE_DUE,
+    GRACES_OVER,
     JOBS_DUE,
     OUTBOX_DUE,
     SHARDS_DUE,
@@ -56,6 +58,7 @@ def sweep(app: App) -> None:
         "files": _each(app, FILES_OVER, delete_file),
         "garbage": _each(app, GARBAGE_DUE, _delete),
         "created": _each(app, CREATED_OVER, _forget),
+        "graces": _each(app, GRACES_OVER, _end),
     }
     log("sweep_done", severity="INFO" if any(found.values()) else "DEBUG", **found)
 
@@ -151,3 +154,13 @@ def _delete(app: App, garbage: Garbage) -> None:
 
 def _forget(app: App, created: Created) -> None:
     app.documents.transact(lambda tx: tx.delete(Created, created.id))
+
+
+def _end(app: App, grace: Grace) -> None:
+    """Delete it, unless the same secret was given another one meanwhile."""
+
+    def body(tx: Transaction) -> None:
+        if tx.get(Grace, grace.id) == grace:
+            tx.delete(Grace, grace.id)
+
+    app.documents.transact(body)

@@ -60,6 +60,7 @@ def test_the_best_of_all_that_are_returned_are_all() -> None:
         ({"echo": True}, "echo"),
         ({"best_of": 3}, "best_of"),
         ({"best_of": 3, "n": 2}, "best_of"),
+        ({"best_of": 1, "n": 8}, "best_of"),
         ({"best_of": True}, "best_of"),
         ({"best_of": "1"}, "best_of"),
         ({"logprobs": 0}, "logprobs"),

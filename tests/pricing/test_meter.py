@@ -34,27 +34,29 @@ MODELS: Final = [
 counts = st.one_of(
     st.just(0), st.just(0), st.just(0), st.integers(0, 5_000), st.integers(199_990, 200_010), st.integers(0, 2**31)
 )
-lines = st.tuples(st.builds(Tokens, *[counts] * 10), st.sampled_from(DAYS))
+lines = st.tuples(st.builds(Tokens, *[counts] * 10), st.sampled_from(DAYS), st.booleans())
 usd = st.decimals(0, 1_000, places=9, allow_nan=False, allow_infinity=False)
 
 
-def agree(book: Book, model: str, location: str, read: list[tuple[Tokens, str]]) -> None:
+def agree(book: Book, model: str, location: str, read: list[tuple[Tokens, str, bool]]) -> None:
     """The meter says of these lines what `price` says of each."""
     meter = Meter(book, model, location)
-    prices = []
-    for tokens, day in read:
+    prices, whole = [], 0
+    for tokens, day, extra in read:
         rate = book.rate(model, location=location, day=day, prompt_tokens=tokens.prompt)
         prices.append(price(tokens, rate))
-        assert meter.add(tokens, day) == (prices[-1] is not None)
+        priced = prices[-1] is not None and not extra
+        whole += priced
+        assert meter.add(tokens, day, extra=extra) == priced
     known = [each for each in prices if each is not None]
     nano = (sum(known, Decimal(0)) * 10**9).quantize(Decimal(1), ROUND_HALF_EVEN, context=Context(prec=60))
-    assert meter.cost() == Cost(nano=int(nano), priced_lines=len(known), unpriced_lines=len(prices) - len(known))
-    sums = {kind: sum(getattr(tokens, kind) for tokens, _ in read) for kind in Tokens._fields}
+    assert meter.cost() == Cost(nano=int(nano), priced_lines=whole, unpriced_lines=len(prices) - whole)
+    sums = {kind: sum(getattr(tokens, kind) for tokens, *_ in read) for kind in Tokens._fields}
     assert meter.tokens() == {kind: count for kind, count in sums.items() if count}
 
 
 @given(st.sampled_from(MODELS), st.sampled_from(["global", "us-central1"]), st.lists(lines, max_size=12))
-def test_the_meter_agrees_with_the_definition(model: str, location: str, read: list[tuple[Tokens, str]]) -> None:
+def test_the_meter_agrees_with_the_definition(model: str, location: str, read: list[tuple[Tokens, str, bool]]) -> None:
     """Whatever the lines, in whatever order of days."""
     agree(Book.load(), model, location, read)
 
@@ -65,7 +67,7 @@ def test_the_meter_agrees_with_the_definition(model: str, location: str, read: l
     st.lists(lines, max_size=8),
 )
 def test_the_meter_agrees_with_the_definition_at_any_price(
-    listed: dict[str, Decimal], location: str, read: list[tuple[Tokens, str]]
+    listed: dict[str, Decimal], location: str, read: list[tuple[Tokens, str, bool]]
 ) -> None:
     """Nine decimals, any kind missing, an uplift on top."""
     override = PriceOverride(model="own", usd_per_million=listed, regional_uplift=Decimal("1.125"))
@@ -114,6 +116,24 @@ def test_an_unknown_model_has_no_cost_and_still_a_usage() -> None:
     assert meter.cost() == Cost(unpriced_lines=1)
     assert meter.cost().total is None
     assert meter.usage() == Usage(input_tokens=10, output_tokens=5)
+
+
+def test_tokens_are_paid_also_where_more_was_charged_and_their_line_is_unpriced() -> None:
+    """What is known is the least that it was, and never nothing."""
+    meter = Meter(Book.load(), "gemini-2.5-flash", "global")
+    answers = [
+        meter.add(Tokens(text=1000), "2026-11-20"),
+        meter.add(Tokens(text=1000, output=10), "2026-11-20", extra=True),
+    ]
+    assert answers == [True, False]
+    assert meter.cost() == Cost(nano=2000 * 150 + 10 * 1250, priced_lines=1, unpriced_lines=1)
+    assert meter.tokens() == {"text": 2000, "output": 10}
+
+
+def test_an_amount_is_told_though_no_line_of_it_is_whole() -> None:
+    assert Cost(nano=5, unpriced_lines=1).total == "0.000000005"
+    assert Cost(unpriced_lines=1).total is None
+    assert Cost(priced_lines=1).total == "0.000000000"
 
 
 def test_a_meter_that_saw_nothing() -> None:

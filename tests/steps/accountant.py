@@ -89,7 +89,7 @@ def _check_account(found: Account, batches: Sequence[Batch], entries: Sequence[L
     assert found.reserved == sum(batch.reserved for batch in open_), (found, open_)
     assert found.open_batches == len(open_), (found, open_)
     assert found.enqueued_tokens == sum(batch.tokens for batch in open_), (found, open_)
-    assert 0 <= found.before <= found.spent, found
+    assert found.before <= found.spent, found
     assert spend(found) >= 0, found
     assert min(found.hour.used, found.day.used) >= 0, found
 

@@ -22,7 +22,7 @@ from shared.domain.passthrough import VertexJob
 from shared.domain.prefixes import Place
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.passthrough import VertexPassthrough
-from shared.steps import passed
+from shared.steps import new_job, passed
 from shared.steps.dead import record_dead
 from shared.steps.foreign import refuse_foreign
 from shared.steps.meter import meter
@@ -60,9 +60,9 @@ class Passing(MortalWorld):
         self.objects.write(f"gs://jobs/{name}.jsonl", [json.dumps(each).encode() + b"\n" for each in rows])
         return Place(("jobs", f"{name}.jsonl"))
 
-    def new(self, source: Place, group: str = "flash", output: str = "out", app: App | None = None) -> passed.NewJob:
+    def new(self, source: Place, group: str = "flash", output: str = "out", app: App | None = None) -> new_job.NewJob:
         deployment = next(each for each in (app or self.app).config.deployments if each.group == group)
-        return passed.NewJob(
+        return new_job.NewJob(
             body={
                 "displayName": "mine",
                 "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": [source.name]}},
@@ -82,7 +82,7 @@ class Passing(MortalWorld):
 
     def create(self, rows: list[dict[str, Any]] | None = None, **rest: Any) -> VertexJob:
         source = self.put(rows or ROWS, rest.get("output", "in"))
-        return passed.create(self.app, CALLER, self.new(source, **rest))
+        return new_job.create(self.app, CALLER, self.new(source, **rest))
 
     def deliver(self, topic: str, data: dict[str, Any]) -> None:
         if topic == FINALIZE:
@@ -162,7 +162,7 @@ def test_the_same_rows_cost_the_same_as_in_a_batch(
     [source] = [job["inputConfig"]["gcsSource"]["uris"][0] for job in world.upstream.jobs.values()]
     with world.objects.open(source) as stream:
         rows = [json.loads(line) for line in stream]
-    passed.create(world.app, CALLER, world.new(world.put(rows), group))
+    new_job.create(world.app, CALLER, world.new(world.put(rows), group))
     [job] = world.rest()
 
     assert job.cost == world.batch(batch.id).cost
@@ -177,7 +177,7 @@ def test_the_same_rows_cost_the_same_as_in_a_batch(
 def until_the_end(world: Passing) -> None:
     source = world.put(ROWS)
     try:
-        passed.create(world.app, CALLER, world.new(source))
+        new_job.create(world.app, CALLER, world.new(source))
     except (Death, ApiError) as error:
         if isinstance(error, Death):
             world.restart()
@@ -192,7 +192,7 @@ def with_a_lost_answer(world: Passing) -> None:
 def told_by_an_event_and_a_look(world: Passing) -> None:
     source = world.put(ROWS)
     try:
-        job = passed.create(world.app, CALLER, world.new(source))
+        job = new_job.create(world.app, CALLER, world.new(source))
         world.clock += 4_000
         passed.look(world.app, job)
         passed.written(world.app, "gs://jobs/out")
@@ -296,7 +296,7 @@ def test_a_worker_that_slept_before_its_create_does_not_send_it(world: Passing) 
     app = replace(world.app, documents=cast("Any", Slow()))
     source = world.put(ROWS)
     with pytest.raises(Unavailable):
-        passed.create(app, CALLER, world.new(source))
+        new_job.create(app, CALLER, world.new(source))
     assert world.upstream.created() == []
     check_at_rest(world)
 
@@ -609,7 +609,7 @@ def test_a_store_in_trouble_is_waited_for(world: Passing) -> None:
                 "response": {"usageMetadata": {"promptTokenCount": 4}, "candidates": [{}]},
             },
             True,
-            None,
+            4,
         ),
         (
             {

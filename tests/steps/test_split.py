@@ -82,7 +82,7 @@ def test_groups_that_are_listed_are_not_counted(tmp_path: Path) -> None:
 def test_a_batch_of_more_jobs_than_it_may_have_fails_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], says: str
 ) -> None:
-    monkeypatch.setattr("shared.steps.split.MOST_JOBS", 40)
+    monkeypatch.setattr("shared.steps.lanes.MOST_JOBS", 40)
     world = World(tmp_path, more=(deployment("few", **limits),))
     batch = prepared(world, [chat(f"l{n}", "word " * 100, model="few") for n in range(100)])
     assert (batch.status, batch.shards) == (Status.FAILED, 0)
@@ -93,7 +93,7 @@ def test_a_batch_of_more_jobs_than_it_may_have_fails_with_what_to_do(
 
 
 def test_as_many_jobs_as_a_batch_may_have_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.steps.split.MOST_JOBS", 40)
+    monkeypatch.setattr("shared.steps.lanes.MOST_JOBS", 40)
     world = World(tmp_path, more=(deployment("few", most_lines=1),))
     assert prepared(world, [chat(f"l{n}", model="few") for n in range(40)]).shards == 40
 
@@ -101,7 +101,7 @@ def test_as_many_jobs_as_a_batch_may_have_are_made(tmp_path: Path, monkeypatch: 
 def test_where_jobs_are_small_by_our_choice_the_file_is_to_be_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.steps.split.MOST_JOBS", 2)
+    monkeypatch.setattr("shared.steps.lanes.MOST_JOBS", 2)
     world = World(tmp_path, more=(server(),))
     (error,) = prepared(world, [chat(f"l{n}", model="tiny") for n in range(1_600)]).errors
     assert (error.code, "batch_limits" in error.message) == ("too_many_jobs", False)

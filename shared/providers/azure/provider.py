@@ -22,7 +22,7 @@ from shared.providers.base import Codec, Media, Provider
 from shared.providers.lowered import lowered_codec
 from shared.providers.openai.client import OpenAIClient
 from shared.providers.openai.codec import openai_codec
-from shared.providers.openai.profile import CHAT, COMPLETIONS, RESPONSES, limits_of
+from shared.providers.openai.profile import CHAT, COMPLETIONS, RESPONSES, asked_beside, limits_of
 from shared.providers.openai.provider import copied_results
 
 __all__ = ["open_provider"]
@@ -63,6 +63,7 @@ def open_provider(deployment: Deployment, media: Media, *, login: str = LOGIN) -
         predictions=copied_results,
         fetch=client.fetch,
         tidy=client.tidy,
+        beside=asked_beside,
         price_model=deployment.price_name or f"azure/{model_of(deployment)}",
         location="global",
     )

@@ -16,7 +16,7 @@ from shared.domain.usage import Tokens
 from shared.providers.base import Answer, Entry, NeverRan
 from shared.providers.openai.plain import plain
 from shared.providers.openai.rows import Row
-from shared.providers.openai.usage import tokens_of
+from shared.providers.openai.usage import spoke, tokens_of
 
 __all__ = ["answer_of"]
 
@@ -43,8 +43,9 @@ def answer_of(row: Row, entry: Entry, private: tuple[str, ...] = (), *, free: bo
     known = status if type(status) is int and 200 <= status <= 599 else 500
     if known < 300 and error is None and isinstance(body, dict):
         body["model"] = entry.model
-        tokens = Tokens() if free else tokens_of(body.get("usage"))
-        return Answer(known, body, _request_id(row, entry), tokens, _day_of(body))
+        usage = body.get("usage")
+        tokens = Tokens() if free else tokens_of(usage)
+        return Answer(known, body, _request_id(row, entry), tokens, _day_of(body), extra=not free and spoke(usage))
     inner = body.get("error") if isinstance(body, dict) else None
     return _failed(known if known >= 400 else 500, _problem(inner or error), row, entry, private)
 

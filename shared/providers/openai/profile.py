@@ -7,7 +7,7 @@ whose things it touches: see `WITHHELD`.
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from shared.config import Deployment
 from shared.providers.base import Limits
@@ -24,6 +24,7 @@ __all__ = [
     "TIERS",
     "TOOLS",
     "WITHHELD",
+    "asked_beside",
     "base_url",
     "endpoints_of",
     "limits_of",
@@ -95,6 +96,12 @@ def endpoints_of(model: str) -> frozenset[str]:
     if _TALKER.match(model):
         return frozenset({CHAT, RESPONSES, COMPLETIONS})
     return frozenset(ENDPOINTS)
+
+
+def asked_beside(endpoint: str, body: dict[str, Any]) -> str | None:
+    """The member of a line that asks for audio, which has no price here; None where it asks for text alone."""
+    wanted = body.get("modalities") if endpoint == CHAT else None
+    return "modalities" if isinstance(wanted, list) and "audio" in wanted else None
 
 
 def base_url(deployment: Deployment) -> str:

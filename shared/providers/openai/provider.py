@@ -11,7 +11,7 @@ from shared.providers.base import Codec, Media, Provider
 from shared.providers.openai.client import OpenAIClient
 from shared.providers.openai.codec import openai_codec
 from shared.providers.openai.dialect import openai_dialect
-from shared.providers.openai.profile import ENDPOINTS, endpoints_of, limits_of, refuse
+from shared.providers.openai.profile import ENDPOINTS, asked_beside, endpoints_of, limits_of, refuse
 
 __all__ = ["copied_results", "open_provider"]
 
@@ -42,6 +42,7 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:  # noqa: AR
         predictions=copied_results,
         fetch=client.fetch,
         tidy=client.tidy,
+        beside=asked_beside,
         price_model=deployment.price_name or f"openai/{model}",
         location=_location(deployment),
     )

@@ -1,13 +1,14 @@
 """What an answer used: OpenAI's `usage` as our tokens, whose kinds never overlap.
 
-A count that is missing or contradicts another makes all of it unknown, and unknown is not zero.
+A count that is missing or contradicts another makes all of it unknown, and unknown is not zero. Audio that was written
+is no kind of ours: it is charged beside the others.
 """
 
 from typing import Any, Final
 
 from shared.domain.usage import Tokens
 
-__all__ = ["tokens_of"]
+__all__ = ["spoke", "tokens_of"]
 
 _CHAT: Final = ("prompt_tokens", "completion_tokens")
 _MOST: Final = 2**53  # a larger number is no count of anything
@@ -25,7 +26,7 @@ def tokens_of(usage: object) -> Tokens | None:
     kept = _count(inside, "cache_write_tokens", missing=0)
     if prompt is None or output is None or cached is None or audio is None or thinking is None or kept is None:
         return None
-    if spoken != 0 or cached + audio + kept > prompt or thinking > output:  # no kind of ours is audio that was written
+    if spoken is None or cached + audio + kept > prompt or thinking + spoken > output:
         return None
     if usage.get(written) is None and usage.get("total_tokens") != prompt:  # only embeddings write nothing
         return None
@@ -33,10 +34,15 @@ def tokens_of(usage: object) -> Tokens | None:
         text=prompt - cached - audio - kept,
         audio=audio,
         cached_text=cached,
-        output=output - thinking,
+        output=output - thinking - spoken,
         thinking=thinking,
         cache_write=kept,
     )
+
+
+def spoke(usage: object) -> bool:
+    """Whether the answer has audio."""
+    return isinstance(usage, dict) and bool(_details(usage, _CHAT[1]).get("audio_tokens"))
 
 
 def _details(usage: dict[str, Any], name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Whatever a row asks for is its caller's affair, as long as it asks of the job's own model, reads what callers may read,
 and does not fail the rows beside it. Its answer is read as that of any other row, so that it counts and costs the same;
-what is charged beside the tokens leaves it without a price.
+where more is charged than its tokens it says so.
 """
 
 import json
@@ -14,6 +14,7 @@ import msgspec
 
 from shared.lines.checks import missing, object_, shown, text, unsupported, wrong_value
 from shared.providers.base import Answer, Codec, Encoded, Entry, Media, ProviderRow, RequestLine
+from shared.providers.vertex.asks import charged_beside, plain, withheld
 from shared.providers.vertex.buckets import check_object, named_objects
 from shared.providers.vertex.importer import Shape, survey
 from shared.providers.vertex.keys import row_key
@@ -25,7 +26,6 @@ __all__ = ["native_codec"]
 
 _RESERVED: Final = frozenset({"response", "status", "processed_time", "predictions"})  # columns of the output
 _KEPT: Final = "own"  # the hint that holds the caller's key
-_EXTRA: Final = "extra"  # the hint that something of the row is charged beside its tokens
 _LONGEST_KEY: Final = 1024  # in bytes of JSON: each is kept in the shard's index
 _NOT_HERE: Final = "batch prediction does not offer it."
 _encode: Final = msgspec.json.Encoder().encode
@@ -68,7 +68,7 @@ class _NativeCodec:
         else:
             if row.get(form.holds) is None:
                 raise missing(form.holds)
-            self._check(object_(row[form.holds], form.holds), hints)
+            self._check(row, object_(row[form.holds], form.holds))
             if form.key in row:
                 hints[_KEPT] = _own_key(row.pop(form.key), form.key)
             row = {form.key: row_key(ordinal), **row}
@@ -96,8 +96,7 @@ class _NativeCodec:
         answer = self._inner.answer(read, Entry(entry.ordinal, entry.custom_id, entry.model))
         answer.body = answer.never_ran = None
         answer.raw = self._as_it_came(raw, hints)
-        if _EXTRA in hints:
-            answer.tokens = None
+        answer.extra = answer.status < 400 and charged_beside(self._kind, raw)
         return answer
 
     def _check_members(self, row: dict[str, Any]) -> None:
@@ -110,31 +109,20 @@ class _NativeCodec:
         for param, url in named_objects(row):
             check_object(url, param, self._media)
 
-    def _check(self, request: dict[str, Any], hints: dict[str, Any]) -> None:
-        """What a row may not ask for; notes what would be charged beside the tokens."""
-        if self._form.holds == "body":
+    def _check(self, row: dict[str, Any], request: dict[str, Any]) -> None:
+        """What a request may not ask for."""
+        holds = self._form.holds
+        if holds == "body":
             return
         for name, value in request.items():
-            plain, here = name.lower().replace("_", ""), f"{self._form.holds}.{shown(name)}"
-            if plain == "model":
+            here = f"{holds}.{shown(name)}"
+            if plain(name) == "model":
                 raise unsupported(here, "one model runs all rows of a job.")
-            if plain == "cachedcontent":
-                raise unsupported(here, _NOT_HERE)
-            if plain == "tools" and isinstance(value, list):
+            if plain(name) == "tools" and isinstance(value, list) and self._kind is not Kind.CLAUDE:
                 for at, tool in enumerate(value):
-                    self._check_tool(tool, f"{here}[{at}]", hints)
-
-    def _check_tool(self, tool: Any, param: str, hints: dict[str, Any]) -> None:
-        if self._kind is Kind.CLAUDE:
-            if isinstance(tool, dict) and tool.get("type") not in {None, "custom"}:
-                hints[_EXTRA] = True
-            return
-        for name in object_(tool, param):
-            plain = name.lower().replace("_", "")
-            if plain == "retrieval":
-                raise unsupported(f"{param}.{shown(name)}", _NOT_HERE)
-            if plain != "functiondeclarations":
-                hints[_EXTRA] = True
+                    object_(tool, f"{here}[{at}]")
+        if (param := withheld(self._kind, row)) is not None:
+            raise unsupported(param, _NOT_HERE)
 
     def _as_it_came(self, raw: bytes, hints: dict[str, Any]) -> bytes:
         row = _patiently(raw)

@@ -1,10 +1,9 @@
 """batchPredictionJobs in Google's own words, for callers who speak them: base.Passthrough for one deployment.
 
 What goes out was built from what we understood, under our label; the credentials are ours. What comes back is Google's
-JSON. Its refusals are its own words, without names of ours that are not in the caller's own job.
+JSON. Its refusals are its own words, without names of ours: what stays is a place or a name of the caller's own job.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -23,7 +22,8 @@ __all__ = ["VertexPassthrough"]
 _CALL: Final = 18.0  # seconds for one operation: a step's lease is 30 s
 _PAGE: Final = 100
 _MOST_PAGES: Final = 10
-_LONGEST_MESSAGE: Final = 2_000
+_LONGEST_MESSAGE: Final = 2_000  # characters
+_LONGEST_READ: Final = 4 * _LONGEST_MESSAGE
 _PASSED: Final = frozenset({400, 403, 404, 409, 412, 416, 429, 499, 501})  # that tell of the request, not of us
 _PROBLEMS: Final = frozenset({"error", "partialFailures"})
 _NAMES: Final = {  # google/rpc/code.proto, for what says a code alone
@@ -66,7 +66,7 @@ class VertexPassthrough:
             raise Transient(refusal.error.message) from refusal
         if reply.status >= 500 or reply.status == 408:
             raise Unknown(f"vertex: a create was answered {reply.status}")
-        self._judge(reply, asked)
+        self._judge(reply, body)  # without the model: which one runs for a group is ours
         if not _is_job(reply.body):
             raise Unknown("vertex: the answer to a create was no job")
         return _cleaned(reply.body)
@@ -171,24 +171,28 @@ def _plain(problem: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _theirs(message: str, asked: Mapping[str, Any]) -> str:
-    """Google's message without what names our side of it; what the caller has named itself may stay."""
-    own = sorted({text for text in _texts(asked) if len(text) > 3}, key=len, reverse=True)
-    message = message[:_LONGEST_MESSAGE]
-    if not own:
-        return nameless(message)
-    pieces = re.split("(" + "|".join(map(re.escape, own)) + ")", message)
-    return "".join(piece if at % 2 else nameless(piece) for at, piece in enumerate(pieces))
+    """Google's message without what names our side of it; a place or a name that is the caller's own may stay."""
+    if len(message) > _LONGEST_READ:  # cut between words: of half a name nobody would know that it is one
+        message = message[:_LONGEST_READ].rpartition(" ")[0]
+    return nameless(message, frozenset(_own(asked)))[:_LONGEST_MESSAGE]
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for member in value.values():
-            yield from _texts(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _texts(member)
+def _own(asked: Mapping[str, Any]) -> Iterator[str]:
+    """What a job itself says of where it is and where it reads and writes. Its other words are free, and prove nothing:
+    somebody may display it as whatever a message is to be searched for.
+    """
+    uris = _inside(asked, "inputConfig", "gcsSource", "uris")
+    folder = _inside(asked, "outputConfig", "gcsDestination", "outputUriPrefix")
+    said = [asked.get("name"), asked.get("model"), folder, _inside(asked, "outputInfo", "gcsOutputDirectory")]
+    for text in [*said, *(uris if isinstance(uris, list) else [])]:
+        if isinstance(text, str):
+            yield from (text, text.rstrip("/"))
+
+
+def _inside(value: Any, *path: str) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _deadline() -> float:

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from shared.config import Deployment
@@ -14,6 +15,7 @@ from shared.lines.lowering import Lowering
 from shared.lines.responses import RESPONSES
 from shared.providers.base import NATIVE, Codec, Limits, Media, Provider
 from shared.providers.lowered import lowered_codec
+from shared.providers.vertex.asks import asked_beside, withheld
 from shared.providers.vertex.claude_codec import claude_codec
 from shared.providers.vertex.client import VertexClient
 from shared.providers.vertex.codecs import chat_codec, embedding_codec
@@ -75,6 +77,8 @@ def open_provider(deployment: Deployment, media: Media) -> Provider:
             read=tally(family.kind, inner),
             predictions=final_predictions,
         ),
+        beside=partial(asked_beside, family.kind),
+        withheld=partial(withheld, family.kind),
     )
 
 

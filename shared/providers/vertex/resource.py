@@ -1,7 +1,7 @@
 """A batchPredictionJob as Vertex writes it, read into our words. Pure; never raises on what a provider wrote."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -87,11 +87,25 @@ def created_at(resource: Mapping[str, Any]) -> int:
     return 2**63 if moment is None else moment
 
 
-def nameless(text: str) -> str:
-    """The text without what names our side of the provider."""
-    for pattern, instead in _PRIVATE:
-        text = pattern.sub(instead, text)
-    return text
+def nameless(text: str, own: Collection[str] = ()) -> str:
+    """The text without what names our side of the provider. What is wholly one of a reader's `own` names stays."""
+    return _masked(text, _PRIVATE, own)
+
+
+def _masked(text: str, patterns: Sequence[tuple[re.Pattern[str], str]], own: Collection[str]) -> str:
+    """What one pattern lets stay, the next does not see: of half a name it would make something else."""
+    if not patterns:
+        return text
+    (pattern, instead), *others = patterns
+    found, seen, at = "", "", 0
+    for match in pattern.finditer(text):
+        seen += text[at : match.start()]
+        at = match.end()
+        if match[0] in own:
+            found, seen = found + _masked(seen, others, own) + match[0], ""
+        else:
+            seen += match.expand(instead)
+    return found + _masked(seen + text[at:], others, own)
 
 
 def plain(message: object, *private: str) -> str:

@@ -80,7 +80,7 @@ def _read_thinking(value: Any, _: dict[str, Any]) -> None:
 
 
 def _read_best(value: Any, body: dict[str, Any]) -> None:
-    if value != 1 and value != body.get("n"):
+    if value != body.get("n", 1):
         raise unsupported("best_of", "all that is generated is returned; ask for it with n.")
 
 

@@ -319,7 +319,9 @@ def test_no_row_of_a_provider_stops_the_others(response: Any, error: Any) -> Non
         ({**USAGE, "completion_tokens": -1}, None),
         ({**USAGE, "prompt_tokens_details": {"cached_tokens": 8}}, None),
         ({**USAGE, "completion_tokens_details": {"reasoning_tokens": 4}}, None),
-        ({**USAGE, "completion_tokens_details": {"audio_tokens": 1}}, None),
+        ({**USAGE, "completion_tokens_details": {"audio_tokens": 1}}, Tokens(text=7, output=2)),  # it is charged beside
+        ({**USAGE, "completion_tokens_details": {"audio_tokens": 4}}, None),
+        ({**USAGE, "completion_tokens_details": {"audio_tokens": "1"}}, None),
         ({**USAGE, "prompt_tokens": 2**60}, None),
         ({}, None),
         (None, None),
@@ -328,3 +330,16 @@ def test_no_row_of_a_provider_stops_the_others(response: Any, error: Any) -> Non
 )
 def test_tokens_are_what_adds_up_or_unknown(usage: Any, tokens: Tokens | None) -> None:
     assert tokens_of(usage) == tokens
+
+
+@pytest.mark.parametrize(
+    ("details", "extra"), [({"audio_tokens": 1}, True), ({"audio_tokens": 0}, False), (None, False)]
+)
+def test_audio_that_was_written_is_charged_beside_the_tokens(details: Any, extra: bool) -> None:
+    body = {"usage": {**USAGE, "completion_tokens_details": details}}
+    response = {"status_code": 200, "request_id": "x", "body": body}
+    codec = openai_codec(CHAT, MODEL)
+    read = codec.read(json.dumps({"custom_id": "r-000001", "response": response, "error": None}).encode())
+    assert read is not None
+    answer = codec.answer([read], Entry(1, "mine", "m"))
+    assert (answer.extra, answer.tokens) == (extra, Tokens(text=7, output=3 - extra))

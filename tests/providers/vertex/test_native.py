@@ -213,25 +213,6 @@ def test_objects_in_other_buckets_may_be_named() -> None:
     assert encode({"request": json.loads(text)}).count == 1
 
 
-@pytest.mark.parametrize(
-    ("model", "request_"),
-    [
-        (GEMINI, {**CONTENTS, "tools": [{"googleSearch": {"excludeDomains": ["example.invalid"]}}]}),
-        (CLAUDE, {**MESSAGES, "tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
-    ],
-)
-def test_what_is_charged_beside_the_tokens_has_no_price(model: str, request_: dict[str, Any]) -> None:
-    encoded = encode({"request": request_}, model)
-    assert encoded.hints == {"extra": True}
-    good = returned(encode(ROWS[model], model), model)
-    assert answer(good, encoded, model).tokens is None
-
-
-def test_functions_are_charged_as_tokens() -> None:
-    tools = [{"functionDeclarations": [{"name": "f"}]}]
-    assert encode({"request": {**CONTENTS, "tools": tools}}).hints is None
-
-
 def test_rows_of_texts_that_ask_for_different_things_do_not_share_a_job() -> None:
     plain, query = encode({"content": "a"}, TEXTS), encode({"content": "a", "task_type": "RETRIEVAL_QUERY"}, TEXTS)
     assert plain.match == query.match

@@ -172,6 +172,7 @@ def test_what_changes_no_answer_is_accepted_and_stays_here() -> None:
         (CHAT, {"messages": HI, "thinking_config": {"thinking_budget": 1}}, "thinking_config"),
         (COMPLETIONS, {"prompt": "x", "suffix": "end"}, "suffix"),
         (COMPLETIONS, {"prompt": "x", "best_of": 3, "n": 2}, "best_of"),
+        (COMPLETIONS, {"prompt": "x", "best_of": 1, "n": 8}, "best_of"),
         (RESPONSES, {"input": "x", "previous_response_id": "resp_1"}, "previous_response_id"),
         (
             RESPONSES,
