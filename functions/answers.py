@@ -24,6 +24,7 @@ from shared.domain.errors import (
 from shared.log import log
 
 __all__ = [
+    "admin_error_answer",
     "as_api_error",
     "error_answer",
     "google_error_answer",
@@ -48,6 +49,16 @@ _GOOGLE: Final[Mapping[int, str]] = {  # google.rpc.Code by HTTP status
     500: "INTERNAL",
     503: "UNAVAILABLE",
     507: "RESOURCE_EXHAUSTED",
+}
+_ADMIN_TYPES: Final[Mapping[int, str]] = {  # of litellm 1.106.2, `ProxyErrorTypes`, where the case has no own one
+    400: "bad_request_error",
+    403: "auth_error",
+    404: "not_found_error",
+    405: "bad_request_error",
+    409: "bad_request_error",
+    413: "bad_request_error",
+    415: "bad_request_error",
+    500: "internal_server_error",
 }
 _PLAIN: Final = " !#$&'()*+,/:;=?@[]^`{|}"  # what a header may have beside what is never quoted
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -102,7 +113,17 @@ def identified(response: Response, request_id: str) -> Response:
 
 def error_answer(error: ApiError) -> Response:
     """OpenAI's envelope, all four keys; deterministic failures tell the SDK not to try again."""
-    body = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
+    return _enveloped(error, error.kind, error.code)
+
+
+def admin_error_answer(error: ApiError) -> Response:
+    """The same as LiteLLM has it on its own routes: `code` is the status as a string, `type` one of its words."""
+    kind = _ADMIN_TYPES.get(error.status, error.kind) if error.kind == error.type else error.kind
+    return _enveloped(error, kind, str(error.status))
+
+
+def _enveloped(error: ApiError, kind: str, code: str | None) -> Response:
+    body = {"message": str(error), "type": kind, "param": error.param, "code": code}
     response = json_answer({"error": body}, error.status)
     if not error.retry:
         response.headers["x-should-retry"] = "false"

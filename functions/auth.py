@@ -14,21 +14,28 @@ from shared.app import App
 from shared.domain.access import ADMIN, Caller
 from shared.domain.errors import RateLimited, Unauthenticated
 
-__all__ = ["Doorman", "authenticate", "presented_key"]
+__all__ = ["KEY_HEADERS", "Doorman", "authenticate", "presented_key"]
 
 _WRONG_KEY: Final = "Incorrect API key provided. Keys are given out by the operator of this server."
+_OWN: Final = "x-litellm-api-key"
+_BARE: Final = ("api-key", "x-api-key", "x-goog-api-key", "ocp-apim-subscription-key")
+KEY_HEADERS: Final = (_OWN, "authorization", *_BARE)
 
 
-def presented_key(request: Request) -> str:
-    """The key of the first header that has one; never from the query string, where it would end up in logs."""
-    if own := request.headers.get("x-litellm-api-key"):
-        return _bare(own) or own.strip()
+def presented_key(request: Request, header: str | None = None) -> str:
+    """The key of the first header that has one; never from the query string, where it would end up in logs.
+
+    In LiteLLM's order (1.106.2, `get_api_key`); before all others `header`, which the configuration names.
+    """
+    for name in (_OWN,) if header is None else (header, _OWN):
+        if own := request.headers.get(name):
+            return _unwrapped(own) or own.strip()
     if authorization := request.headers.get("authorization"):
-        return _bare(authorization)
-    return (request.headers.get("api-key") or request.headers.get("x-goog-api-key", "")).strip()
+        return _unwrapped(authorization)
+    return next((said.strip() for name in _BARE if (said := request.headers.get(name))), "")
 
 
-def _bare(header: str) -> str:
+def _unwrapped(header: str) -> str:
     scheme, _, key = header.strip().partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
@@ -66,7 +73,7 @@ def authenticate(request: Request, app: App) -> Caller:
 
     Unauthenticated without a key, or with one that is unknown or may not be used any more; RateLimited.
     """
-    key = presented_key(request)
+    key = presented_key(request, app.config.key_header)
     if not key:
         raise Unauthenticated(code="invalid_api_key", type="auth_error")
     # WSGI hands header bytes over as Latin-1; the key may be any bytes, and is compared as bytes.

@@ -26,7 +26,7 @@ from functions.checks import invalid_value, string
 from functions.http import Call
 from shared.config import PROVIDERS
 from shared.domain.batch import Batch
-from shared.domain.errors import BadRequest
+from shared.domain.errors import BadRequest, Forbidden
 from shared.domain.files import File
 from shared.domain.hints import Hints
 
@@ -122,21 +122,23 @@ def _targets(call: Call, place: Place, provider: str | None) -> tuple[str, ...]:
 
 
 def _group(call: Call, name: str, param: str, provider: str | None) -> str:
-    """The group that a name means, perhaps only with its provider in front. One that the key may not use gets the words
-    of one that is not there.
+    """The group that a name means, perhaps only with its provider in front. One that the key may not use is refused in
+    the same words as one that is not there, which as at LiteLLM are others where the key may use all.
     """
     found = call.group(string(name, param, longest=_LONGEST_NAME))
     if found is None and provider is not None:
         found = call.group(f"{provider}/{name}")
-    if found is None:
-        usable = ", ".join(call.groups()) or "none"
-        raise BadRequest(
-            f"Invalid model name passed in model={name}. Call `/v1/models` to view available models for your key. "
-            f"They are: {usable}.",
+    if found is not None:
+        return found
+    listed = f"Call `/v1/models` to view available models for your key. They are: {', '.join(call.groups()) or 'none'}."
+    if call.caller.models is not None:
+        raise Forbidden(
+            f"The requested model '{name}' is not available for this API key, or the model name is invalid. {listed}",
             param=param,
             code="model_not_found",
+            type="key_model_access_denied",
         )
-    return found
+    raise BadRequest(f"Invalid model name passed in model={name}. {listed}", param=param, code="model_not_found")
 
 
 def _provider(place: Place, name: str) -> str | None:

@@ -3,12 +3,19 @@
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from flask import Request, Response
 
-from functions.answers import as_api_error, error_answer, google_error_answer, identified, json_answer
+from functions.answers import (
+    admin_error_answer,
+    as_api_error,
+    error_answer,
+    google_error_answer,
+    identified,
+    json_answer,
+)
 from functions.auth import authenticate
 from functions.body import discard_rest, limit_body, limit_silence, refuse_encoded
 from shared.app import App, app
@@ -38,11 +45,20 @@ _GOOGLE: Final = re.compile(
     r"|/vertex[_-]ai(?:/v1(?:beta1)?)?(/batchPredictionJobs(?:[/:].*)?)",
     re.DOTALL,
 )
+_GOOGLES_FRONTS: Final = tuple(
+    f"{front}{version}" for front in ("", "/vertex_ai", "/vertex-ai") for version in ("", "/v1", "/v1beta1")
+)
 _VERTEX: Final = re.compile(r"(?:/v1(?:beta1)?)?/projects/|/vertex[_-]ai(?:/|$)")
 _OFFERED: Final = (
     "Of Vertex AI this server offers batchPredictionJobs, to create, get, list, cancel and delete, at "
     "/v1/projects/PROJECT/locations/LOCATION/batchPredictionJobs."
 )
+_MANAGED: Final = (
+    *("/key/", "/team/", "/v2/team/", "/user/", "/v2/user/"),
+    *("/spend/", "/global/", "/tag/", "/customer/", "/organization/"),
+)
+_SPEND_OF_ALL: Final = "/global/spend"  # what LiteLLM's `get_spend_routes` opens
+_LITELLMS: Final = (*_MANAGED, "/model/", "/model_group/", "/health/")  # what OpenAI has no routes for
 _LONGEST_PATH: Final = 8_192
 _LONGEST_ECHO: Final = 200
 _SECRET: Final = re.compile(r"sk-.*", re.DOTALL)
@@ -86,9 +102,12 @@ class Call:
         return allows(self.caller.models, self.app.config.names_of(group))
 
     def groups(self) -> list[str]:
-        """The model groups that the caller may use; of those that patterns stand for, what its lists name."""
-        listed = [name for names in self.caller.models or () for name in names if "*" not in name]
-        found = [*self.app.config.groups(), *filter(None, map(self.app.config.group_of, listed))]
+        """The model groups that the caller may use; of those that patterns stand for, what its lists name: models, and
+        not such names as those of `access_groups`.
+        """
+        config = self.app.config
+        listed = [name for names in self.caller.models or () for name in names if config.speaks_of(name)]
+        found = [*config.groups(), *filter(None, map(config.group_of, listed))]
         return [group for group in dict.fromkeys(found) if self.may_use(group)]
 
     def group(self, model: str) -> str | None:
@@ -114,13 +133,20 @@ class Route:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Its path, and with the version in front, where it is known by that."""
-        return (self.path,) if self.manages else (self.path, f"/v1{self.path}")
+        """Its path, and with what may stand in front of it, where it is known by that."""
+        if self.manages:
+            return (self.path,)
+        return tuple(f"{front}{self.path}" for front in (_GOOGLES_FRONTS if self.google else ("", "/v1")))
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is about jobs that are passed through."""
+        return self.google or self.path.startswith("/jobs/")
 
     @property
     def manages(self) -> bool:
         """Whether it is about keys, teams, users and spend, and not about files, batches, models and jobs."""
-        return self.path.startswith(("/key/", "/team/", "/user/", "/spend/", "/global/", "/v2/", "/tag/", "/customer/"))
+        return self.path.startswith(_MANAGED)
 
 
 def route(
@@ -154,7 +180,7 @@ def serve(routes: Sequence[Route], request: Request) -> Response:
             answer = _call(found, names, request, asked)
         except Exception as error:  # noqa: BLE001  the one place where everything ends as an envelope
             told = as_api_error(error)
-            answer = google_error_answer(told) if _is_google(found, request) else error_answer(told)
+            answer = _told(told, found, request)
             if told.status in _REFUSED:
                 _record_refusal(found, told, asked)
         if answer.status_code == 405:
@@ -184,6 +210,8 @@ def _call(found: Route, names: Mapping[str, str], request: Request, asked: dict[
 
 
 def _answered(app: App, caller: Caller, found: Route, names: Mapping[str, str], request: Request) -> Response:
+    if caller.reads_spend and found.path.startswith(_SPEND_OF_ALL):
+        caller = replace(caller, viewer=True)
     _refuse_route(caller, found, request)
     refuse_encoded(request)
     limit_body(request, app.body_bytes)
@@ -207,23 +235,35 @@ def _covers(said: str, found: Route) -> bool:
     """Whether one of a key's `allowed_routes` means this route: a path, what is under it, one with `*`, or one of
     LiteLLM's groups.
     """
-    match said:
-        case "llm_api_routes" | "openai_routes":
-            return not found.manages
-        case "management_routes":
-            return found.manages
-        case "info_routes":
-            return found.method == "GET" and (found.manages or found.path.startswith("/model"))
-        case "spend_tracking_routes":
-            return found.path.startswith(("/spend/", "/global/spend"))
-        case _:
-            said = said.rstrip("/")
-            under = f"{said}/" if said else "none"
-            return any(path == said or path.startswith(under) or fits(said, path) for path in found.spellings)
+    if (group := _GROUPS.get(said)) is not None:
+        return group(found)
+    said = said.rstrip("/")
+    under = f"{said}/" if said else "none"
+    return any(path == said or path.startswith(under) or fits(said, path) for path in found.spellings)
+
+
+# LiteLLM's proxy/_types.py, LiteLLMRoutes, as far as it has names for what is served here.
+_GROUPS: Final[Mapping[str, Callable[[Route], bool]]] = {
+    "llm_api_routes": lambda found: not found.manages,
+    "openai_routes": lambda found: not (found.manages or found.google),
+    "mapped_pass_through_routes": lambda found: found.passes,
+    "passthrough_routes_wildcard": lambda found: found.passes,
+    "management_routes": lambda found: found.manages,
+    "info_routes": lambda found: found.method == "GET" and (found.manages or found.path.startswith("/model")),
+    "spend_tracking_routes": lambda found: found.path.startswith(("/spend/", "/global/spend")),
+}
 
 
 def _is_google(found: Route | None, request: Request) -> bool:
     return found.google if found is not None else _VERTEX.match(_SLASHES.sub("/", request.path)) is not None
+
+
+def _told(error: ApiError, found: Route | None, request: Request) -> Response:
+    """An error in the words of those whose route it is: Google's, LiteLLM's or OpenAI's."""
+    if _is_google(found, request):
+        return google_error_answer(error)
+    path = found.path if found is not None else _split(request)[1]
+    return admin_error_answer(error) if path.startswith(_LITELLMS) else error_answer(error)
 
 
 def _record_refusal(found: Route | None, told: ApiError, asked: Mapping[str, str]) -> None:

@@ -6,8 +6,9 @@
 check: entries of the ledger, the costs of batches and of passed-through jobs, accounts, what is held back, and the sums
 by day and by tag are held against each other; each entry's amount is computed again from its tokens, and with
 `--objects` from what the provider wrote. It may be done while a stack runs: a difference is looked at again, until
-nothing moved meanwhile, before it is believed. Ends with 1 where something differs, with 3 where it could not be told
-because it never stood still, with 2 where the store cannot be opened.
+nothing moved meanwhile, before it is believed. What an account is said to have spent elsewhere, before it came here, is
+its opening balance: it uses up the budget, and is no part of what is proved. Ends with 1 where something differs, with
+3 where it could not be told because it never stood still, with 2 where the store cannot be opened.
 
 rebuild: after an upgrade from a version without sums by day, entries are written again, so that queries find them, and
 the sums by day and tag are made anew. Stop the stack first: nothing of the older version may run, and of this one

@@ -262,8 +262,8 @@ def _account(found: Look, account: Account, due: _Due) -> None:
     found.counts["accounts"] += 1
     found.counts["held"] += 1
     found.compare("accounts", id, "spent", account.spent, due.spent, mark)
-    if not 0 <= account.before <= account.spent:
-        found.compare("accounts", id, "spent before its budget began", account.before, "between 0 and all of it", mark)
+    if account.before > account.spent:  # below 0 it is an opening balance, of which the ledger knows nothing
+        found.compare("accounts", id, "spent before its budget began", account.before, "all of it at most", mark)
     found.compare("held", id, "reserved", account.reserved, due.reserved, mark)
     found.compare("held", id, "open batches", account.open_batches, due.open, mark)
     found.compare("held", id, "enqueued tokens", account.enqueued_tokens, due.tokens, mark)

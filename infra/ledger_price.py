@@ -82,7 +82,7 @@ def _amount(app: App, entry: LedgerEntry) -> int:
     if tariff.above is not None and tokens.prompt > tariff.above and tariff.long != tariff.rate:
         raise Unknowable("perhaps with long context")
     if not _known(tariff.rate, tokens):
-        if entry.cost.priced_lines:
+        if entry.cost.priced_lines or entry.cost.nano:
             raise Unknowable("with lines that have no price")
         return 0
     meter = Meter(app.book, entry.model, location)
@@ -170,7 +170,7 @@ class _Recount:
             return
         self._done.add(position)
         if answer.tokens is not None:
-            self.meter.add(answer.tokens, answer.day or self._day)
+            self.meter.add(answer.tokens, answer.day or self._day, extra=answer.extra)
         elif answer.status < 400:
             self.meter.miss()
 

@@ -22,6 +22,7 @@ _OWN: Final = "vertex_credentials"  # which functions do not need: they are acco
 _GENERAL: Final = (
     "max_batch_file_size_mb",
     "max_batch_file_records",
+    "litellm_key_header_name",
 )  # of general_settings; the master key is a secret
 
 
@@ -43,7 +44,7 @@ def portable(text: str, *, name: str, environment: Mapping[str, str]) -> str:
     written = {
         "model_list": [_entry(entry, name, environment) for entry in entries],
         "offpeak": _resolved(document.get("offpeak") or {}, environment),
-        "general_settings": _general(document),
+        "general_settings": _general(document, environment),
     }
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 
@@ -125,9 +126,10 @@ def _names(value: Any) -> Iterator[str]:
             return
 
 
-def _general(document: dict[str, Any]) -> dict[str, Any]:
+def _general(document: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     said = document.get("general_settings")
-    return {key: said[key] for key in _GENERAL if key in said} if isinstance(said, dict) else {}
+    wanted = {key: said[key] for key in _GENERAL if key in said} if isinstance(said, dict) else {}
+    return dict(_resolved(wanted, environment))
 
 
 def _document(text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.registry import REGISTRY
+from shared.terms import Terms
 
 __all__ = ["PROVIDERS", "Batches", "Config", "Deployment", "Events", "Limits", "PriceOverride", "Sender", "says"]
 
@@ -154,7 +155,9 @@ class Config(BaseModel, frozen=True):
     passthrough_buckets: tuple[str, ...] = ()  # that passed-through jobs may name: BUCKET or BUCKET/PREFIX
     visibility: Literal["team", "own"] = "team"  # what a key sees: its team's things too, or its own alone
     events: Events | None = None  # None: whoever reaches an event function may deliver
+    terms: Terms = Terms()  # of what is made at the admins' routes
     master_key: str | None = Field(default=None, repr=False)  # `general_settings.master_key`
+    key_header: str | None = None  # `general_settings.litellm_key_header_name`: before all other places
 
     def groups(self) -> list[str]:
         """Model group names, in the order of the file; patterns too, as they stand there."""
@@ -169,6 +172,16 @@ class Config(BaseModel, frozen=True):
         if bare in groups:
             return bare
         return bare if self._by_pattern(model) else None
+
+    def speaks_of(self, name: str) -> bool:
+        """Whether a name is a model's by what stands in the configuration, and not only because a pattern of a provider
+        takes any name: it is that of a group, fits a pattern as that stands there, or says whose it is.
+        """
+        if "*" in name or self.group_of(name) is None:
+            return False
+        bare, patterns = _bare(name), [each for each in self.deployments if each.pattern]
+        known = _provider_of(name) is not None or any(each.group in {name, bare} for each in self.deployments)
+        return known or any(_star(each.group, name) is not None or says(each.provider, bare) for each in patterns)
 
     def names_of(self, group: str) -> tuple[str, ...]:
         """What a list of models may call a group: its name, that behind its one provider, its `access_groups`."""

@@ -5,6 +5,7 @@ that would change where lines run or what they cost is refused, with the line of
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ from shared.domain.ids import derived
 from shared.listed_deployment import deployment_of, given_by
 from shared.listed_entry import Entry, OurBlock
 from shared.listed_price import listed_price
+from shared.listed_settings import passed_over, terms_of
 from shared.listed_weight import weights_of
 from shared.litellm import VARIABLES, expanded, kept_back, not_ours
 from shared.log import log
@@ -23,8 +25,10 @@ from shared.pricing.book import wrong_price
 
 __all__ = ["Refuse", "read_config"]
 
-_SECTIONS: Final = ("model_list", "offpeak")
+_SECTIONS: Final = frozenset({"model_list", "offpeak"})
 _MEGABYTE: Final = 2**20
+_KEY_HEADER: Final = "litellm_key_header_name"
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 _CONNECTION: Final = frozenset(name for names in VARIABLES.values() for name in names)
 
 Refuse = Callable[[Deployment], str | None]
@@ -48,7 +52,8 @@ def read_config(
     document = source.document
     if not isinstance(document, dict):
         raise ConfigError(f"{name}:1: expected a mapping with model_list, not a {type(document).__name__}")
-    if unknown := sorted(str(key) for key in document.keys() - {*_SECTIONS, "general_settings"}):
+    terms = terms_of(source, environment)
+    if unknown := passed_over(source, _SECTIONS):
         log("config_keys_ignored", severity="WARNING", file=name, keys=unknown)
     general = document.get("general_settings")
     ours = source.checked(OurBlock, source.resolved(document.get("offpeak") or {}, environment, "offpeak"), "offpeak")
@@ -68,12 +73,14 @@ def read_config(
     return Config(
         deployments=_weighed(read, source),
         limits=_limits(ours.limits, general, source),
+        terms=terms,
         prices=(*(each.price for each in read if each.price), *_prices(ours, source)),  # the later wins
         media_buckets=ours.media_buckets,
         passthrough_buckets=ours.passthrough_buckets,
         visibility=ours.visibility,
         events=ours.events,
         master_key=_master_key(general, environment),
+        key_header=_key_header(general, environment, source),
     )
 
 
@@ -191,13 +198,14 @@ def _prices(ours: OurBlock, source: ConfigFile) -> tuple[PriceOverride, ...]:
 
 
 def _limits(ours: Limits, general: object, source: ConfigFile) -> Limits:
-    """`general_settings.max_batch_file_size_mb` and `max_batch_file_records`, where our own block says nothing."""
+    """The limits of `general_settings`, where our own block says nothing."""
     if not isinstance(general, dict):
         return ours
     said: dict[str, Any] = {}
     for theirs, name, unit in (
         ("max_batch_file_size_mb", "file_bytes", _MEGABYTE),
         ("max_batch_file_records", "lines_per_batch", 1),
+        ("max_batch_file_uploads_per_day", "files_per_day", 1),
     ):
         value = general.get(theirs)
         if value is None or name in ours.model_fields_set:
@@ -208,8 +216,24 @@ def _limits(ours: Limits, general: object, source: ConfigFile) -> Limits:
     return ours.model_copy(update=said)
 
 
+def _key_header(general: object, environment: Mapping[str, str], source: ConfigFile) -> str | None:
+    """`general_settings.litellm_key_header_name`."""
+    name = _general_text(general, _KEY_HEADER, environment)
+    if name is None or name == "":
+        return None
+    if not isinstance(name, str) or _HEADER.fullmatch(name) is None:
+        at = source.at("general_settings", _KEY_HEADER)
+        raise ConfigError(f"{at}: general_settings.{_KEY_HEADER} is the name of a header, such as X-Litellm-Key")
+    return name
+
+
 def _master_key(general: object, environment: Mapping[str, str]) -> str | None:
-    key = general.get("master_key") if isinstance(general, dict) else None
-    if isinstance(key, str) and key.startswith(ENVIRONMENT):
-        key = environment.get(key.removeprefix(ENVIRONMENT))
+    key = _general_text(general, "master_key", environment)
     return key if isinstance(key, str) and key else None
+
+
+def _general_text(general: object, name: str, environment: Mapping[str, str]) -> object:
+    """What `general_settings` says of this name, or the variable that it names."""
+    said = general.get(name) if isinstance(general, dict) else None
+    named = isinstance(said, str) and said.startswith(ENVIRONMENT)
+    return environment.get(str(said).removeprefix(ENVIRONMENT)) if named else said

@@ -16,9 +16,10 @@ from typing import Any, Final
 from functions.http import Call
 from shared.admin import sight
 from shared.admin.teams import find as find_team
+from shared.admin.together import together
 from shared.admin.users import find as find_user
 from shared.domain.errors import Forbidden
-from shared.domain.keys import Key, Team, User
+from shared.domain.keys import Key, Team, User, team_account
 
 __all__ = [
     "leads",
@@ -28,8 +29,10 @@ __all__ = [
     "may_have_secret",
     "may_manage",
     "may_name",
+    "may_permit",
     "own_key",
     "own_team",
+    "own_teams",
     "own_user",
 ]
 
@@ -61,9 +64,16 @@ def may_have_secret(call: Call, user_id: str | None) -> None:
 
 def may_change(call: Call, key: Key, wanted: Mapping[str, Any]) -> None:
     """Forbidden where a team's admin would change what a key is at all."""
+    may_permit(call, wanted)
     for name in () if call.caller.admin else _ADMINS_ALONE:
         if name in wanted and wanted[name] != getattr(key, name, None):
             raise Forbidden(f"Only an admin may change {name} of a key.", type="auth_error")
+
+
+def may_permit(call: Call, wanted: Mapping[str, Any]) -> None:
+    """Forbidden where a team's admin would have a key do more than keys of the team do."""
+    if not call.caller.admin and wanted.get("permissions"):
+        raise Forbidden("Only an admin may give permissions to a key.", param="permissions", type="auth_error")
 
 
 def may_name(call: Call, wanted: Collection[Mapping[str, Any]]) -> None:
@@ -98,10 +108,17 @@ def own_user(call: Call, user_id: str) -> User | None:
 def own_team(call: Call, team_id: str) -> Team | None:
     """The team of this id, where the caller may see it; what is others' in it is for who `leads` it."""
     team = find_team(call.app, team_id)
-    if team is None or sight.sees_team(call.caller, team_id):
+    if team is None or sight.sees_team(call.caller, team):
         return team
     call.record_try(team_id)
     return None
+
+
+def own_teams(call: Call) -> list[Team]:
+    """The teams of the caller's key and user."""
+    ids = [team_account(each) for each in sight.teams_of(call.app, call.caller)]
+    found = together(call.app, Team, ids)
+    return [found[id] for id in ids if id in found and sight.sees_team(call.caller, found[id])]
 
 
 def _forbidden(call: Call) -> Forbidden:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from functions.admin.unenforced import NoUnenforced
 from functions.body import json_object
 from shared.domain.cost import nano
 from shared.domain.errors import BadRequest
@@ -101,7 +102,7 @@ _Model = Annotated[Need, BeforeValidator(lambda each: _few_stars(each) if isinst
 Models = Annotated[list[_Model], Field(max_length=_MOST_MODELS)] | None
 
 
-class Budget(Body):
+class Budget(NoUnenforced, Body):
     """What keys, users and teams have in common."""
 
     models: Models = Field(
@@ -112,7 +113,8 @@ class Budget(Body):
     max_budget: Usd = Field(default=None, description="US dollars that may be spent. Null: no limit.")
     budget_duration: Duration = Field(
         default=None,
-        description="After which time the budget begins anew: `30s`, `10m`, `24h`, `7d`, `30d`, `1mo`. Null: never.",
+        description="After which time the budget begins anew: `30s`, `10m`, `24h`, `7d`, `30d`, `1mo`. Null: never. "
+        "Empty: as it was.",
     )
     soft_budget: Usd = Field(default=None, description="Kept; has no effect here.")
     rpm_limit: Count = Field(default=None, description="Requests a minute. Null: no limit.")
@@ -124,7 +126,7 @@ class Budget(Body):
         "`batch_enqueued_token_limit`, `max_open_batches`, `max_batches_per_hour`.",
     )
     blocked: bool | None = Field(default=None, description="Whether it may not be used.")
-    spend: Usd = Field(default=None, description="At an update: what is to count as spent, no more than it is.")
+    spend: Usd = Field(default=None, description="What is to count as spent of the budget, also elsewhere before.")
 
 
 B = TypeVar("B", bound=Body)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from functions.admin.bodies import Alias, Body, Budget, Duration, Id, Name, Need
+from functions.admin.unenforced import NoRotation
 
 __all__ = [
     "BODIES",
@@ -18,14 +19,16 @@ __all__ = [
 ]
 
 _Keys = Annotated[list[Need], Field(max_length=200)]
-_ANY_KEY: Final = "The key itself, its hash (`token`), or its `key_id`."
+_ANY_KEY: Final = "The key itself, its hash (`token`), its SHA-256, or its `key_id`."
 
 
-class _Key(Budget):
+class _Key(NoRotation, Budget):
     key_alias: Alias = Field(default=None, description="A name for the key; no two keys have one.")
     user_id: Id = Field(default=None, description="Whose key it is. A user who does not exist is created.")
     team_id: Id = Field(default=None, description="The team that it is a key of; it has to exist.")
-    duration: Duration = Field(default=None, description="When it expires: `30s`, `24h`, `30d`. Null or `-1`: never.")
+    duration: Duration = Field(
+        default=None, description="When it expires: `30s`, `24h`, `30d`. Null or `-1`: never. Empty: as it was."
+    )
     key_type: Literal["default", "llm_api", "management", "read_only"] | None = Field(
         default=None, description="What it is for; `read_only`: it changes nothing."
     )
@@ -47,7 +50,16 @@ class ServiceAccountKey(GenerateKey):
     team_id: Need = Field(description="The team that it is a key of.")
 
 
-class UpdateKey(_Key):
+class _Change(_Key):
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_team(cls, said: Any) -> Any:
+        """Forms send an empty team with every change: a key leaves its team by null alone, as at LiteLLM."""
+        blank = isinstance(said, dict) and isinstance(said.get("team_id"), str) and not said["team_id"].strip()
+        return {name: value for name, value in said.items() if name != "team_id"} if blank else said
+
+
+class UpdateKey(_Change):
     """Changes of a key. What is absent stays; null takes a limit away."""
 
     key: Name = Field(default=None, description=f"Which key: {_ANY_KEY} Without it, `key_alias` says which.")
@@ -59,12 +71,14 @@ class UpdateKey(_Key):
         return self
 
 
-class RegenerateKey(_Key):
+class RegenerateKey(_Change):
     """A new secret for a key, and changes of it."""
 
-    key: Name = Field(default=None, description=f"Which key, unless the path says it: {_ANY_KEY}")
+    key: Name = Field(default=None, description=f"Which key, unless the path or the query says it: {_ANY_KEY}")
     new_key: Name = Field(default=None, description="A key of your own instead of a random one.")
-    grace_period: Any = Field(default=None, description="Kept; has no effect here: the old key is none at once.")
+    grace_period: Duration = Field(
+        default=None, description="How long the old key works beside the new one: `24h`, `2d`. Absent: not at all."
+    )
 
 
 class DeleteKeys(Body):

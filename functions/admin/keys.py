@@ -1,13 +1,13 @@
 """`/key`: virtual keys, with LiteLLM's routes and fields.
 
 A key is shown when it is generated and when it is generated anew, and never again. Whoever names a key in a request
-names it by itself, by its hash or by its `key_id`, and gets it back as it was named.
+names it by itself, by its hash, by its SHA-256 or by its `key_id`, and gets it back as it was named.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from functions.admin.authority import may_ask, may_change, may_have_secret, may_manage, own_key
+from functions.admin.authority import may_ask, may_change, may_have_secret, may_manage, may_permit, own_key
 from functions.admin.bodies import asked, judged
 from functions.admin.key_bodies import (
     BODIES,
@@ -19,9 +19,8 @@ from functions.admin.key_bodies import (
     ServiceAccountKey,
     UpdateKey,
 )
-from functions.admin.pages import flag, page_of, records
+from functions.admin.key_lists import listing
 from functions.admin.rows import iso, key_row, status_of
-from functions.auth import presented_key
 from functions.body import json_object
 from functions.http import Call, route
 from shared.admin import keys
@@ -33,18 +32,11 @@ from shared.domain.account import spend
 from shared.domain.cost import dollars
 from shared.domain.errors import BadRequest, Conflict, NotFound
 from shared.domain.keys import Key
-from shared.storage.queries import KEYS, KEYS_OF_ALIAS, KEYS_OF_TEAM, KEYS_OF_USER
 
 __all__ = ["BODIES", "ROUTES"]
 
-_LONGEST: Final = 256
 _LONGEST_KEY: Final = 300
 _MOST: Final = 200  # keys in one body
-_STATUSES: Final = ("active", "expired", "revoked", "deleted")
-_SORTS: Final = {
-    name: (lambda key, name=name: getattr(key, name))
-    for name in ("created_at", "updated_at", "key_alias", "key_name", "user_id", "team_id", "created_by")
-} | {"token": lambda key: key.id, "expires": lambda key: key.expires_at}
 
 
 def generate(call: Call) -> dict[str, Any]:
@@ -55,6 +47,7 @@ def generate(call: Call) -> dict[str, Any]:
     if not call.caller.admin and wanted.get("user_id") is None:
         wanted["user_id"] = call.caller.user  # as at LiteLLM
     may_have_secret(call, wanted.get("user_id"))
+    may_permit(call, wanted)
     return _made(keys.generate(call.app, call.caller, wanted))
 
 
@@ -70,51 +63,11 @@ def service_account(call: Call) -> dict[str, Any]:
 def info(call: Call) -> dict[str, Any]:
     """The key that is named, or the one that asks. A foreign key answers like an unknown one."""
     named = call.request.args.get("key")
-    key = own_key(call, find(call.app, named or presented_key(call.request)))
+    key = own_key(call, find(call.app, named or call.caller.key))
     if key is None:
         raise _unknown()
     row = key_row(key, account_of(call.app, key.key_id)) | {"status": status_of(key, call.app.now())}
     return {"key": named or row["token"], "info": {name: value for name, value in row.items() if name != "token"}}
-
-
-def listing(call: Call) -> dict[str, Any]:
-    """One page of keys, newest first: their hashes, or with `return_full_object` all that is known of them."""
-    args, now = call.request.args, call.app.now()
-    if not call.caller.viewer:
-        may_manage(call, args.get("team_id"))
-    status, expires, search = args.get("status"), args.get("expires"), args.get("search", "").lower()
-    if status is not None and status not in _STATUSES:
-        raise _not_among("status", _STATUSES)
-    if expires is not None and expires not in _STATUSES[:2]:
-        raise _not_among("expires", _STATUSES[:2])
-    part = flag(call, "substring_matching")
-
-    def fits(name: str, value: str | None) -> bool:
-        said = args.get(name)
-        if not said:
-            return True
-        return said.lower() in (value or "").lower() if part and name != "team_id" else said == value
-
-    def keep(key: Key) -> bool:
-        gone = key.expires_at is not None and key.expires_at <= now
-        return (
-            fits("user_id", key.user_id)
-            and fits("key_alias", key.key_alias)
-            and fits("team_id", key.team_id)
-            and args.get("key_hash") in {None, "", key.id}
-            and (not search or search == key.id or search in (key.key_alias or "").lower())
-            and (status is None or status == status_of(key, now))
-            and (expires is None or (expires == "expired") == gone)
-        )
-
-    page = page_of(call, _candidates(call, part=part), size="size", default=10, sorts=_SORTS, keep=keep)
-    full = flag(call, "return_full_object") or "user" in args.getlist("expand")
-    return {
-        "keys": [key_row(each, account_of(call.app, each.key_id)) if full else each.id for each in page.items],
-        "total_count": page.total,
-        "current_page": page.number,
-        "total_pages": page.pages,
-    }
 
 
 def update(call: Call) -> dict[str, Any]:
@@ -165,10 +118,10 @@ def unblock(call: Call) -> dict[str, Any]:
 
 
 def regenerate(call: Call) -> dict[str, Any]:
-    """Another key in place of the one that the path or the body names, with what else the body asks for."""
+    """Another key in place of the one that the body, the path or the query names, with what else the body asks for."""
     may_ask(call)
     body = json_object(call.request)
-    named = body.get("key") or call.names.get("key")
+    named = body.get("key") or call.names.get("key") or call.request.args.get("key")
     key = _one(call, named)
     may_manage(call, None if key is None else key.team_id)
     wanted = judged(body, RegenerateKey)
@@ -244,25 +197,3 @@ def _some(named: object) -> list[object]:
 
 def _unknown() -> NotFound:
     return NotFound("Key not found.", param="key", code="key_not_found", type="not_found_error")
-
-
-def _candidates(call: Call, *, part: bool) -> Any:
-    """What the narrowest of the queries finds."""
-    args = call.request.args
-    if any(len(args.get(name, "")) > _LONGEST for name in ("key_hash", "key_alias", "team_id", "user_id")):
-        return iter(())  # no record has such a field, and stores refuse to look for it
-    if args.get("key_hash"):
-        found = find(call.app, args["key_hash"])
-        return iter(() if found is None else (found,))
-    if args.get("key_alias") and not part:
-        return records(call, KEYS_OF_ALIAS, args["key_alias"])
-    if args.get("team_id"):
-        return records(call, KEYS_OF_TEAM, args["team_id"])
-    if args.get("user_id") and not part:
-        return records(call, KEYS_OF_USER, args["user_id"])
-    return records(call, KEYS)
-
-
-def _not_among(name: str, words: tuple[str, ...]) -> BadRequest:
-    quoted = ", ".join(f"'{word}'" for word in words)
-    return BadRequest(f"Invalid {name} value. Supported: {quoted}.", param=name, code="invalid_value")

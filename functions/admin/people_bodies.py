@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from functions.admin.bodies import Alias, Body, Budget, Count, Duration, Id, Name, Need, Usd
+from functions.admin.unenforced import NoMemberCaps, NoTeamCaps
 
 __all__ = [
     "TEAM_BODIES",
@@ -47,7 +48,7 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, dict) else value
 
 
-class _Team(Budget):
+class _Team(NoTeamCaps, Budget):
     team_alias: Name = Field(default=None, description="What the team is called.")
     tags: list[Need] | None = Field(default=None, description="On everything that its keys run.")
     team_member_budget: Usd = Field(default=None, description="US dollars that each member may spend in the team.")
@@ -80,7 +81,7 @@ class BlockTeam(Body):
     team_id: Need = Field(description="Which team.")
 
 
-class AddMember(Body):
+class AddMember(NoMemberCaps, Body):
     """Who is to come into a team."""
 
     team_id: Need = Field(description="Which team.")
@@ -97,7 +98,7 @@ class DeleteMember(_Somebody):
     team_id: Need = Field(description="Which team.")
 
 
-class UpdateMember(DeleteMember):
+class UpdateMember(NoMemberCaps, DeleteMember):
     """Changes of a member. What is absent stays; null takes a limit away."""
 
     role: _Role | None = Field(default=None, description="`admin` or `user`.")
@@ -119,6 +120,9 @@ def _as_teams(value: object) -> object:
     )
 
 
+Teams = Annotated[list[TeamOfUser] | None, BeforeValidator(_as_teams)]
+
+
 def _no_password(value: object) -> object:
     if value is not None:
         raise ValueError("users have no passwords here, they have keys")
@@ -138,7 +142,7 @@ class NewUser(_User):
     """A new user, with a key."""
 
     user_id: Id = Field(default=None, description="An id of your own; a random one otherwise.")
-    teams: Annotated[list[TeamOfUser] | None, BeforeValidator(_as_teams)] = Field(
+    teams: Teams = Field(
         default=None,
         description="Teams that the user is in: ids, or objects with `team_id`, `user_role`, `max_budget_in_team`.",
     )
@@ -149,9 +153,13 @@ class NewUser(_User):
 
 
 class UpdateUser(_User):
-    """Changes of a user. What is absent stays; null takes a limit away."""
+    """Changes of a user. What is absent stays; null takes a limit away, and changes nothing else."""
 
-    user_id: Id = Field(default=None, description="Which user. Without it, `user_email` says which.")
+    user_id: Id = Field(
+        default=None,
+        description="Which user. Without it, `user_email` says which; where nobody has that address, it is a new user.",
+    )
+    teams: Teams = Field(default=None, description="Those that the user is in: `/team/member_add` changes them.")
 
     @model_validator(mode="after")
     def _named(self) -> "UpdateUser":

@@ -1,6 +1,6 @@
 """Keys, teams and users as LiteLLM's admin scripts read them: every field that they may look for, and no secret."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -71,12 +71,17 @@ def key_row(key: Key, account: Account | None = None) -> dict[str, Any]:
         "created_by": key.created_by,
         "updated_at": iso(key.updated_at),
     }
+    row["tags"] = list(key.tags) or None
     if key.tags:
         row["metadata"] = {**(row["metadata"] or {}), "tags": list(key.tags)}
     return row | _money(account)
 
 
-def team_row(team: Team, account: Account | None = None) -> dict[str, Any]:
+def team_row(
+    team: Team, account: Account | None = None, emails: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
+    """A team; of `emails` those of its members, by user_id."""
+    emails = emails or {}
     row = {
         **_TEAM,
         **msgspec.json.decode(team.fields),
@@ -88,12 +93,14 @@ def team_row(team: Team, account: Account | None = None) -> dict[str, Any]:
         "admins": [each.user_id for each in team.members if each.role == "admin"],
         "members": [each.user_id for each in team.members],
         "members_with_roles": [
-            {"user_id": each.user_id, "user_email": None, "role": each.role} for each in team.members
+            {"user_id": each.user_id, "user_email": emails.get(each.user_id), "role": each.role}
+            for each in team.members
         ],
         "team_member_budget": None if team.member_budget is None else dollars(team.member_budget),
         "created_at": iso(team.created_at),
         "updated_at": iso(team.updated_at),
     }
+    row["tags"] = list(team.tags) or None
     if team.tags:
         row["metadata"] = {**(row["metadata"] or {}), "tags": list(team.tags)}
     return row | _money(account)
@@ -118,17 +125,18 @@ def user_row(user: User, account: Account | None = None, teams: Sequence[str] | 
 
 
 def membership_row(team: Team, member: Member, account: Account | None) -> dict[str, Any]:
-    """A user in a team, with what may be spent there."""
+    """A user in a team, with what was spent there, and what may be, if there is a limit."""
     money = _money(account or Account(id=""))
+    limited = account is not None and account.max_budget is not None
     return {
         "user_id": member.user_id,
         "team_id": team.team_id,
-        "budget_id": None if account is None else account.id,
+        "budget_id": account.id if account is not None and limited else None,
         "spend": money["spend"],
         "total_spend": money["total_spend"],
-        "litellm_budget_table": None
-        if account is None
-        else {name: money[name] for name in ("max_budget", "budget_duration", "budget_reset_at")},
+        "litellm_budget_table": {name: money[name] for name in ("max_budget", "budget_duration", "budget_reset_at")}
+        if limited
+        else None,
     }
 
 

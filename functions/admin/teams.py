@@ -1,14 +1,9 @@
 """`/team`: teams and who is in them, with LiteLLM's routes and fields."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-from flask import Response
-
-from functions.admin.authority import leads, may_ask, may_budget, may_manage, may_name, own_team
+from functions.admin.authority import may_ask, may_budget, may_manage, may_name
 from functions.admin.bodies import Body, asked, judged
-from functions.admin.pages import count, newest, page_of, records
 from functions.admin.people_bodies import TEAM_BODIES as BODIES
 from functions.admin.people_bodies import (
     AddMember,
@@ -19,103 +14,18 @@ from functions.admin.people_bodies import (
     UpdateMember,
     UpdateTeam,
 )
-from functions.admin.rows import key_row, membership_row, team_row, user_row
+from functions.admin.rows import membership_row, team_row, user_row
+from functions.admin.team_views import available, info, listing, pages
 from functions.body import json_object
 from functions.http import Call, route
-from functions.spend.answers import array_answer
 from shared.admin import members, teams
-from shared.admin.keys import account_of
-from shared.admin.sight import sees_all
-from shared.admin.users import find as find_user
-from shared.domain.errors import BadRequest, NotFound
-from shared.domain.keys import Team, member_account
-from shared.storage.queries import KEYS_OF_TEAM, TEAMS
 
-__all__ = ["BODIES", "ROUTES", "memberships"]
-
-_SHOWN: Final = 100  # keys and members in one answer
-_GULP: Final = 1_000
-_SORTS: Final = {
-    name: (lambda team, name=name: getattr(team, name))
-    for name in ("created_at", "updated_at", "team_id", "team_alias")
-}
+__all__ = ["BODIES", "ROUTES"]
 
 
 def new(call: Call) -> dict[str, Any]:
     joined = teams.create(call.app, call.caller, asked(call.request, NewTeam))
     return team_row(joined.team, joined.account)
-
-
-def info(call: Call) -> dict[str, Any]:
-    """A team with its newest keys; `/key/list` has them all. A foreign team answers like an unknown one.
-
-    Who is no admin sees the own keys of it alone.
-    """
-    caller, team_id = call.caller, call.request.args.get("team_id") or call.caller.team
-    if team_id is None:
-        raise BadRequest("Malformed request. No team id passed in.", param="team_id", code="missing_required_parameter")
-    team = own_team(call, team_id)
-    if team is None:
-        raise _unknown(team_id)
-    everything = sees_all(caller) or leads(call, team_id)
-    keys = newest(call, KEYS_OF_TEAM, team_id, limit=_SHOWN if everything else _GULP)
-    if not everything:
-        own = (each for each in keys if each.key_id == caller.key or (caller.user and each.user_id == caller.user))
-        keys = list(own)[:_SHOWN]
-    found = memberships(call, team)
-    return {
-        "team_id": team_id,
-        "team_info": team_row(team, account_of(call.app, team.id)),
-        "keys": [key_row(each, account_of(call.app, each.key_id)) for each in keys],
-        "team_memberships": [each for each in found if everything or each["user_id"] == caller.user],
-    }
-
-
-def listing(call: Call) -> Response:
-    """All teams, by alias; their keys without what was spent."""
-    args = call.request.args
-    wanted = args.get("organization_id")
-    found = sorted(_candidates(call), key=lambda team: team.team_alias or "")
-    rows = [team_row(team, account_of(call.app, team.id)) for team in found]
-    return array_answer(
-        [
-            msgspec.json.encode(
-                {
-                    **row,
-                    "team_memberships": memberships(call, team) if args.get("user_id") else [],
-                    "keys": [key_row(each) for each in newest(call, KEYS_OF_TEAM, team.team_id, limit=_SHOWN)],
-                }
-            )
-            for team, row in zip(found, rows, strict=True)
-            if wanted is None or row["organization_id"] == (None if wanted == "default_organization" else wanted)
-        ]
-    )
-
-
-def pages(call: Call) -> dict[str, Any]:
-    """One page of teams, newest first."""
-    args = call.request.args
-    search, alias = args.get("search", "").lower(), args.get("team_alias", "").lower()
-
-    def keep(team: Team) -> bool:
-        name = (team.team_alias or "").lower()
-        return alias in name and (not search or search in name or search == team.team_id.lower())
-
-    page = page_of(call, _candidates(call), size="page_size", default=10, sorts=_SORTS, keep=keep)
-    return {
-        "teams": [
-            {
-                **team_row(team, account_of(call.app, team.id)),
-                "members_count": len(team.members),
-                "keys_count": count(call, KEYS_OF_TEAM, team.team_id),
-            }
-            for team in page.items
-        ],
-        "total": page.total,
-        "page": page.number,
-        "page_size": page.size,
-        "total_pages": page.pages,
-    }
 
 
 def update(call: Call) -> dict[str, Any]:
@@ -180,21 +90,12 @@ def unblock(call: Call) -> dict[str, Any]:
     return _blocked(call, blocked=False)
 
 
-def memberships(call: Call, team: Team) -> list[dict[str, Any]]:
-    """Users in a team with what they have spent there, as far as it is counted: where they have a budget in it."""
-    found = []
-    for member in team.members[:_SHOWN]:
-        has = team.member_budget is not None or member.max_budget_in_team is not None
-        account = account_of(call.app, member_account(team.team_id, member.user_id)) if has else None
-        found.append(membership_row(team, member, account))
-    return found
-
-
 ROUTES: Final = (
     route("POST", "/team/new", new, admin=True),
     route("GET", "/team/info", info),
-    route("GET", "/team/list", listing, admin=True),
-    route("GET", "/v2/team/list", pages, admin=True),
+    route("GET", "/team/list", listing),
+    route("GET", "/team/available", available),
+    route("GET", "/v2/team/list", pages),
     route("POST", "/team/update", update, admin=True),
     route("POST", "/team/delete", delete, admin=True),
     route("POST", "/team/member_add", member_add),
@@ -216,25 +117,3 @@ def _managed(call: Call, model: type[Body]) -> dict[str, Any]:
 def _blocked(call: Call, *, blocked: bool) -> dict[str, Any]:
     team_id = asked(call.request, BlockTeam)["team_id"]
     return team_row(*teams.block(call.app, call.caller, team_id, blocked=blocked))
-
-
-def _candidates(call: Call) -> Iterator[Team]:
-    """The teams of a user, or the one that is named, or all."""
-    args = call.request.args
-    if args.get("team_id"):
-        ids = [args["team_id"]]
-    elif args.get("user_id"):
-        user = find_user(call.app, args["user_id"])
-        ids = [] if user is None else list(user.teams)
-    else:
-        yield from records(call, TEAMS)
-        return
-    for each in ids:
-        team = teams.find(call.app, each)
-        if team is not None:
-            yield team
-
-
-def _unknown(team_id: str) -> NotFound:
-    message = f"Team not found, passed team id: {team_id[:256]}."
-    return NotFound(message, param="team_id", code="team_not_found", type="not_found_error")

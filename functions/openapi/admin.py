@@ -27,7 +27,7 @@ from functions.openapi.words import (
     text,
 )
 
-__all__ = ["ORDER", "PAGE", "act", "page", "schemas", "sorts"]
+__all__ = ["MONEY", "ORDER", "PAGE", "UPWARDS", "act", "page", "schemas", "sorts"]
 
 BODIES: Final[Mapping[str, type[BaseModel]]] = {**KEY_BODIES, **TEAM_BODIES, **USER_BODIES}
 _NAME: Final = nullable(TEXT)
@@ -155,6 +155,8 @@ def act(
 
 PAGE: Final = query("page", integer(1), "Which page, from 1.")
 ORDER: Final = query("sort_order", enum(["asc", "desc"]), "desc if nothing is said.")
+UPWARDS: Final = query("sort_order", enum(["asc", "desc"]), "asc if nothing is said, and sort_by is.")
+MONEY: Final = ("spend", "max_budget")  # by which no more than a thousand are sorted
 
 
 def sorts(*names: str) -> Schema:

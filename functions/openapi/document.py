@@ -21,15 +21,19 @@ TABLES: Final[tuple[Table, ...]] = (
     *(KEYS, TEAMS, USERS, spend.SPEND, google.JOBS),
 )
 # As scripts call them; all else is under /v1. Everything is served both with it and without.
-_BARE: Final = (
-    *("/health/", "/model/", "/model_group/", "/openapi.json"),
-    *("/key/", "/team/", "/user/", "/v2/", "/spend/", "/global/", "/tag/", "/customer/"),
+_LITELLMS: Final = (
+    *("/health/", "/model/", "/model_group/"),
+    *("/key/", "/team/", "/user/", "/v2/", "/spend/", "/global/", "/tag/", "/customer/", "/organization/"),
 )
+_BARE: Final = (*_LITELLMS, "/openapi.json")
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _KEYS: Final[Mapping[str, Schema]] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "litellmKey": {"type": "apiKey", "in": "header", "name": "x-litellm-api-key"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
+    "xApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "googleKey": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
+    "azureGatewayKey": {"type": "apiKey", "in": "header", "name": "ocp-apim-subscription-key"},
 }
 _ERRORS: Final[Mapping[int, str]] = {
     400: "Something about the request is wrong; the message says what and where.",
@@ -95,7 +99,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         **(
             {"requestBody": {"required": not operation.optional, "content": operation.takes}} if operation.takes else {}
         ),
-        "responses": dict(_answers(operation)),
+        "responses": dict(_answers(path, operation)),
         **({"security": []} if operation.open else {}),
     }
 
@@ -105,7 +109,7 @@ def _of_path(path: str, operation: Operation) -> Iterator[Schema]:
         yield {"name": name, "in": "path", "required": True, "schema": operation.ids.get(name, text(least=1))}
 
 
-def _answers(operation: Operation) -> Iterator[tuple[str, Schema]]:
+def _answers(path: str, operation: Operation) -> Iterator[tuple[str, Schema]]:
     common = {name: {"$ref": f"#/components/headers/{name}"} for name in _OF_ALL}
     yield (
         "200",
@@ -119,14 +123,14 @@ def _answers(operation: Operation) -> Iterator[tuple[str, Schema]]:
     if operation.elsewhere:
         location = {"location": {"required": True, "schema": TEXT}}
         yield "302", {"description": "The bytes are there, for some minutes.", "headers": {**common, **location}}
-    kind = "Google" if operation.google else "Error"
+    kind = "Google" if operation.google else "Admin" if path.startswith(_LITELLMS) else "Error"
     for status in sorted({*operation.errors, *_ALWAYS, *(() if operation.open else _WITH_A_KEY)}):
         yield str(status), {"$ref": f"#/components/responses/{kind}{status}"}
 
 
 def _refusals() -> Iterator[tuple[str, Schema]]:
-    """The answers that are errors: the same at all routes, but in two shapes."""
-    for kind, shape in (("Error", "Error"), ("Google", "GoogleError")):
+    """The answers that are errors: the same at all routes, but in three shapes."""
+    for kind, shape in (("Error", "Error"), ("Admin", "AdminError"), ("Google", "GoogleError")):
         for status, says in _ERRORS.items():
             headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _OF_ALL}
             retry = {"retry-after": {"schema": {"type": "integer", "minimum": 0}}} if status in {429, 503} else {}

@@ -74,7 +74,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "BatchPredictionJobList": record(
         {"batchPredictionJobs": listed(ref("BatchPredictionJob")), "nextPageToken": TEXT}, optional=None
     ),
-    "Operation": record({"name": TEXT, "done": {"const": True}, "response": {"type": "object"}}),
+    "Empty": record({"@type": text(pattern=r"/google\.protobuf\.Empty$")}),
+    "Operation": record({"name": TEXT, "done": {"const": True}, "response": ref("Empty")}),
 }
 
 
@@ -98,7 +99,11 @@ def _jobs(path: str, suffix: str) -> Table:
             asks=(
                 query("pageSize", integer(0, 999_999_999), "As many at most; 100 are the most there are."),
                 query("pageToken", TEXT, "From the page before."),
-                query("filter", text(most=2_000), "By displayName, state, createTime and labels."),
+                query(
+                    "filter",
+                    text(most=2_000),
+                    "Of google.aip.dev/160: display_name, state, create_time, labels, …",
+                ),
             ),
             gives=json_body(ref("BatchPredictionJobList")),
             errors=(400, 404),

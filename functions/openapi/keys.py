@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from functions.openapi.admin import ORDER, PAGE, act
+from functions.openapi.admin import MONEY, ORDER, PAGE, act, sorts
 from functions.openapi.words import FLAG, INTEGER, TEXT, Table, enum, integer, link, listed, query, record, ref
 
 __all__ = ["KEYS"]
@@ -11,6 +11,7 @@ _KEY_LINKS: Final = {
     "info": {"operationId": "keyInfo", "parameters": {"key": "$response.body#/token"}},
     "regenerate": link("regenerateKeyByPath", key="token"),
 }
+_NAMED: Final = "The key, its hash, its SHA-256, or its key_id."
 KEYS: Final[Table] = dict(
     (
         act("POST /key/generate", "generateKey", "Keys", "A new key.", ref("NewKey"), 404, links=_KEY_LINKS),
@@ -29,7 +30,7 @@ KEYS: Final[Table] = dict(
             "What is known of a key; of the one that asks if none is named.",
             ref("KeyInfo"),
             404,
-            asks=(query("key", TEXT, "The key, its hash, or its key_id."),),
+            asks=(query("key", TEXT, _NAMED),),
         ),
         act(
             "GET /key/list",
@@ -51,9 +52,15 @@ KEYS: Final[Table] = dict(
                 query("user_id", TEXT, "Of this user."),
                 query("team_id", TEXT, "Of this team."),
                 query("key_alias", TEXT, "Of this name."),
-                query("key_hash", TEXT, "This one."),
+                query("key_hash", TEXT, _NAMED),
                 query("return_full_object", FLAG, "Whether all that is known."),
                 query("status", enum(["active", "expired", "revoked", "deleted"]), "In this state."),
+                query("include_team_keys", FLAG, "Beside the user's own, those of teams that the user leads."),
+                query("organization_id", TEXT, "That were made with this one."),
+                query("project_id", TEXT, "That were made with this one."),
+                query("access_group_id", TEXT, "That were made with this one."),
+                query("agent_id", TEXT, "That were made with this one."),
+                sorts("created_at", "updated_at", "key_alias", "user_id", "team_id", "expires", *MONEY),
                 ORDER,
             ),
         ),
@@ -68,7 +75,15 @@ KEYS: Final[Table] = dict(
         ),
         act("POST /key/block", "blockKey", "Keys", "Let a key be used no more.", ref("Key"), 404),
         act("POST /key/unblock", "unblockKey", "Keys", "Let it be used again.", ref("Key"), 404),
-        act("POST /key/regenerate", "regenerateKey", "Keys", "A new secret for a key.", ref("NewKey"), 404),
+        act(
+            "POST /key/regenerate",
+            "regenerateKey",
+            "Keys",
+            "A new secret for a key.",
+            ref("NewKey"),
+            404,
+            asks=(query("key", TEXT, f"Unless the body says it: {_NAMED}"),),
+        ),
         act("POST /key/{key}/regenerate", "regenerateKeyByPath", "Keys", "The same.", ref("NewKey"), 404),
         act(
             "POST /key/{key}/reset_spend",

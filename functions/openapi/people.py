@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from functions.openapi.admin import ORDER, PAGE, act, page, sorts
-from functions.openapi.words import TEXT, Table, integer, listed, query, record, ref
+from functions.openapi.admin import MONEY, PAGE, UPWARDS, act, page, sorts
+from functions.openapi.words import TEXT, Table, enum, integer, listed, query, record, ref
 
 __all__ = ["TEAMS", "USERS"]
 
+_SORTED: Final = "created_at, updated_at, team_id, team_alias, spend or max_budget."
 TEAMS: Final[Table] = dict(
     (
         act(
@@ -32,23 +33,38 @@ TEAMS: Final[Table] = dict(
             "GET /team/list",
             "listTeams",
             "Teams",
-            "All teams, with their keys.",
+            "All teams that may be seen, with their keys.",
             listed(ref("Team")),
-            asks=(query("user_id", TEXT, "Of this user."), query("team_id", TEXT, "This one.")),
+            asks=(
+                query("user_id", TEXT, "Of this user."),
+                query("team_id", TEXT, "This one."),
+                query("organization_id", TEXT, "That were made with this one."),
+            ),
+        ),
+        act(
+            "GET /team/available",
+            "availableTeams",
+            "Teams",
+            "Teams that a user may join without an admin: none.",
+            listed(ref("Team")),
         ),
         act(
             "GET /v2/team/list",
             "pageTeams",
             "Teams",
-            "One page of teams.",
+            "One page of the teams that may be seen.",
             page("teams", ref("Team"), "page", "total", "page_size", "total_pages"),
             asks=(
                 PAGE,
                 query("page_size", integer(1, 100), "As many on it at most."),
                 query("team_alias", TEXT, "With this in their name."),
                 query("search", TEXT, "With this in their name, or of this id."),
-                sorts("created_at", "updated_at", "team_id", "team_alias"),
-                ORDER,
+                query("user_id", TEXT, "Of this user."),
+                query("team_id", TEXT, "This one."),
+                query("organization_id", TEXT, "That were made with this one."),
+                query("status", enum(["deleted"]), "None: what was deleted is not kept."),
+                query("sort_by", TEXT, f"{_SORTED} What it does not know it passes over."),
+                query("sort_order", TEXT, "desc; else upwards."),
             ),
         ),
         act("POST /team/update", "updateTeam", "Teams", "Change a team.", {"type": "object"}, 404),
@@ -89,6 +105,15 @@ USERS: Final[Table] = dict(
             asks=(query("user_id", TEXT, "Which user; that of the key if none is named."),),
         ),
         act(
+            "GET /v2/user/info",
+            "userAlone",
+            "Users",
+            "A user without keys and teams.",
+            ref("User"),
+            404,
+            asks=(query("user_id", TEXT, "Which user; that of the key if none is named."),),
+        ),
+        act(
             "GET /user/list",
             "listUsers",
             "Users",
@@ -102,8 +127,10 @@ USERS: Final[Table] = dict(
                 query("user_email", TEXT, "With this in their address."),
                 query("team", TEXT, "Of this team."),
                 query("search", TEXT, "With this in their address or id."),
-                sorts("created_at", "updated_at", "user_id", "user_email", "user_alias", "user_role"),
-                ORDER,
+                query("organization_ids", TEXT, "That were made with one of these, with commas between."),
+                query("sso_user_ids", TEXT, "That were made with one of these, with commas between."),
+                sorts("created_at", "updated_at", "user_id", "user_email", "user_alias", "user_role", *MONEY),
+                UPWARDS,
             ),
         ),
         act("POST /user/update", "updateUser", "Users", "Change a user.", {"type": "object"}, 404, 409),

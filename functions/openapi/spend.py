@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from functions.openapi.spend_rows import EXACT, MONEY
+from functions.openapi.spend_rows import COST, EXACT, MONEY, TOTAL
 from functions.openapi.words import (
     BOOLEAN,
     FLAG,
@@ -27,12 +27,13 @@ from shared.admin.reports.groups import GROUPS
 __all__ = ["SPEND"]
 
 _DAY: Final = text(
-    pattern=r"^(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
-    r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?Z?)?$",
-    says="YYYY-MM-DD, UTC, with a time behind it if you like.",
+    pattern=r"^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+ -]([01][0-9]|2[0-3]):[0-5][0-9])?)?$",
+    says="YYYY-MM-DD, a day that there is; with a time behind it if you like, UTC unless it says from where it is.",
 )
 _TABLE: Final[Schema] = {"text/csv": {"schema": TEXT}}
 _CSV: Final = query("format", enum(["json", "csv"]), "csv: a table.")
+_NO_CSV: Final = query("format", enum(["json"]), "Of one object there is no table.")
 _DATES: Final = (query("start_date", _DAY, "The first day."), query("end_date", _DAY, "The last day, inclusive."))
 _NEEDED: Final = tuple({**each, "required": True} for each in _DATES)
 _WHOSE: Final = (
@@ -46,6 +47,7 @@ _WHOSE: Final = (
     query("tag", TEXT, "With this tag."),
     query("request_id", TEXT, "Of this batch, or this job."),
 )
+_WITHOUT_TAG: Final = tuple(each for each in _WHOSE if each["name"] != "tag")
 _PAGE: Final = (
     query("page", integer(1), "Which page, from 1."),
     query("page_size", integer(1, 1_000), "As many on it at most."),
@@ -60,6 +62,22 @@ def _report(
     return Operation(id=id, tag="Spend", says=says, gives=both, asks=(*asks, *((_CSV,) if csv else ())), errors=errors)
 
 
+_OF_DAY: Final = listed(
+    record(
+        {
+            **TOTAL,
+            "metadata": listed(record({"model": TEXT, "api_key": TEXT, **MONEY, "total_tokens": INTEGER})),
+        },
+        additionalProperties=TEXT,  # whose it is
+    )
+)
+_MODEL: Final = record({"model": TEXT, **COST})
+_PARTS: Final = (
+    record({"group_by_day": TEXT, "teams": _OF_DAY, "customers": _OF_DAY}, optional=["teams", "customers"]),
+    record({"api_key": TEXT, **COST, "model_details": listed(_MODEL)}),
+    _MODEL,
+    record({"tag": TEXT, "log_count": INTEGER, **COST}),
+)
 SPEND: Final[Table] = {
     ("GET", "/spend/logs"): _report(
         "spendLogs",
@@ -105,12 +123,13 @@ SPEND: Final[Table] = {
                 {
                     "individual_request_tag": TEXT,
                     "log_count": INTEGER,
-                    "total_spend": NUMBER,
-                    "total_spend_exact": EXACT,
+                    **TOTAL,
                 }
             )
         ),
         *_DATES,
+        *_WHOSE,
+        csv=True,
     ),
     ("POST", "/spend/calculate"): Operation(
         id="calculateSpend",
@@ -128,8 +147,9 @@ SPEND: Final[Table] = {
                                     "usage": record(
                                         {
                                             "prompt_tokens": integer(0, 2**53 - 1),
-                                            "completion_tokens": integer(0, 2**53 - 1),
-                                        }
+                                            "completion_tokens": nullable(integer(0, 2**53 - 1)),
+                                        },
+                                        optional=["completion_tokens"],
                                     ),
                                 }
                             ),
@@ -160,11 +180,13 @@ SPEND: Final[Table] = {
         "globalSpend",
         "All spend of the last thirty days.",
         record({**MONEY, "max_budget": NUMBER}),
+        _NO_CSV,
+        *_WHOSE,
     ),
     ("GET", "/global/spend/report"): _report(
         "globalSpendReport",
         "Spend by team, customer, key, model or tag.",
-        listed({"type": "object"}),
+        listed({"anyOf": [*_PARTS]}),
         *_NEEDED,
         query("group_by", enum(GROUPS), "team if nothing is said."),
         query("customer_id", TEXT, "There are no customers here: with it, the report is empty."),
@@ -176,7 +198,8 @@ SPEND: Final[Table] = {
         "globalSpendByDay",
         "Spend of the last thirty days, by day.",
         listed(record({"date": TEXT, **MONEY})),
-        _WHOSE[0],
+        *_WHOSE,
+        csv=True,
     ),
     ("GET", "/global/spend/keys"): _report(
         "globalSpendByKey",
@@ -187,18 +210,21 @@ SPEND: Final[Table] = {
                     "api_key": TEXT,
                     "key_alias": nullable(TEXT),
                     "key_name": nullable(TEXT),
-                    "total_spend": NUMBER,
-                    "total_spend_exact": EXACT,
+                    **TOTAL,
                 }
             )
         ),
         query("limit", integer(1, 10_000), "As many at most."),
+        *_WHOSE,
+        csv=True,
     ),
     ("GET", "/global/spend/models"): _report(
         "globalSpendByModel",
         "The models that it was spent on.",
-        listed(record({"model": TEXT, "total_spend": NUMBER, "total_spend_exact": EXACT})),
+        listed(record({"model": TEXT, **TOTAL})),
         query("limit", integer(1, 10_000), "As many at most; 10 if nothing is said."),
+        *_WHOSE,
+        csv=True,
     ),
     ("GET", "/global/spend/teams"): _report(
         "globalSpendByTeam",
@@ -207,11 +233,11 @@ SPEND: Final[Table] = {
             {
                 "daily_spend": listed({"type": "object"}),
                 "teams": listed(TEXT),
-                "total_spend_per_team": listed(
-                    record({"team_id": TEXT, "total_spend": NUMBER, "total_spend_exact": EXACT})
-                ),
+                "total_spend_per_team": listed(record({"team_id": TEXT, **TOTAL})),
             }
         ),
+        _NO_CSV,
+        *_WHOSE,
     ),
     ("GET", "/global/spend/tags"): _report(
         "globalSpendByTag",
@@ -219,6 +245,8 @@ SPEND: Final[Table] = {
         record({"spend_per_tag": listed(record({"name": TEXT, **MONEY, "log_count": INTEGER}))}),
         *_NEEDED,
         _TAGS,
+        _NO_CSV,
+        *_WITHOUT_TAG,
     ),
     ("GET", "/user/daily/activity"): _report(
         "userActivity",
@@ -248,7 +276,18 @@ SPEND: Final[Table] = {
         *_NEEDED,
         *_PAGE,
         _TAGS,
-        *_WHOSE,
+        *_WITHOUT_TAG,
         csv=True,
     ),
+    **{
+        ("GET", f"/{who}/daily/activity"): _report(
+            f"{who}Activity",
+            f"The same of {who}s: there are none here, so it is empty.",
+            ref("Activity"),
+            *_NEEDED,
+            *_PAGE,
+            csv=True,
+        )
+        for who in ("customer", "organization")
+    },
 }

@@ -5,20 +5,48 @@ from typing import Final
 
 from functions.openapi.words import BOOLEAN, INTEGER, NUMBER, TEXT, Schema, enum, listed, nullable, record, text
 
-__all__ = ["EXACT", "MONEY", "SCHEMAS"]
+__all__ = ["COST", "EXACT", "MONEY", "SCHEMAS", "TOTAL"]
 
 EXACT: Final = text(pattern=r"^-?[0-9]+(\.[0-9]{1,9})?$", says="The same to the last digit.")
-MONEY: Final = {"spend": NUMBER, "spend_exact": EXACT}
+_UNPRICED: Final = {
+    "type": "integer",
+    "description": "Requests whose price is not known, or not all of it: the amount has what is known.",
+}
+
+
+def _amount(name: str) -> dict[str, Schema]:
+    """An amount, and what is beside it."""
+    return {name: NUMBER, f"{name}_exact": nullable(EXACT), "unpriced_requests": _UNPRICED}
+
+
+MONEY: Final = _amount("spend")
+TOTAL: Final = _amount("total_spend")
+COST: Final = {**_amount("total_cost"), "total_input_tokens": INTEGER, "total_output_tokens": INTEGER}
+_COUNTS: Final[Mapping[str, Schema]] = {
+    "prompt_tokens": INTEGER,
+    "completion_tokens": INTEGER,
+    "cache_read_input_tokens": INTEGER,
+    "cache_creation_input_tokens": INTEGER,
+    "tokens": INTEGER,
+    "successful_requests": INTEGER,
+    "failed_requests": {
+        "type": "integer",
+        "description": "Lines that were run and failed; not those that were wrong and so never ran.",
+    },
+    "api_requests": {"type": "integer", "description": "Lines that were run: the sum of both."},
+}
+_METRICS: Final = record(
+    {**MONEY, **{"total_tokens" if name == "tokens" else name: each for name, each in _COUNTS.items()}}
+)
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "SpendDay": record(
         {
             "startTime": TEXT,
-            "spend": NUMBER,
-            "spend_exact": EXACT,
+            **MONEY,
             "users": {"type": "object"},
             "models": {"type": "object"},
         },
-        optional=["spend_exact"],
+        optional=["spend_exact", "unpriced_requests"],
         additionalProperties=True,
         description="What a day cost; a key for each API key has its part of it.",
     ),
@@ -27,7 +55,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "request_id": TEXT,
             "call_type": TEXT,
             "api_key": TEXT,
-            **MONEY,
+            "spend": NUMBER,
+            "spend_exact": nullable(EXACT),
             "total_tokens": INTEGER,
             "prompt_tokens": INTEGER,
             "completion_tokens": INTEGER,
@@ -50,11 +79,18 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Activity": record(
         {
             "results": listed(
-                record({"date": TEXT, "metrics": {"type": "object"}, "breakdown": {"type": "object"}}),
+                record({"date": TEXT, "metrics": _METRICS, "breakdown": {"type": "object"}}),
             ),
             "metadata": record(
-                {"total_spend": NUMBER, "page": INTEGER, "total_pages": INTEGER, "has_more": BOOLEAN},
-                additionalProperties=True,
+                {
+                    "total_spend": NUMBER,
+                    "total_spend_exact": nullable(EXACT),
+                    "total_unpriced_requests": _UNPRICED,
+                    **{f"total_{name}": each for name, each in _COUNTS.items()},
+                    "page": INTEGER,
+                    "total_pages": INTEGER,
+                    "has_more": BOOLEAN,
+                },
             ),
         }
     ),

@@ -57,6 +57,15 @@ def _list(of: str) -> Schema:
 _ERROR: Final = record(
     {"message": TEXT, "type": TEXT, "param": nullable(TEXT), "code": nullable(TEXT)}, additionalProperties=False
 )
+_ADMIN_ERROR: Final = record(
+    {
+        "message": TEXT,
+        "type": TEXT,
+        "param": nullable(TEXT),
+        "code": text(pattern="^[0-9]{3}$", says="The status, as LiteLLM has it."),
+    },
+    additionalProperties=False,
+)
 _GOOGLE_ERROR: Final = record(
     {"code": INTEGER, "message": TEXT, "status": TEXT}, optional=["details"], additionalProperties=True
 )
@@ -167,6 +176,7 @@ _DEPLOYMENT: Final = record(
 )
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "Error": record({"error": _ERROR}, additionalProperties=False),
+    "AdminError": record({"error": _ADMIN_ERROR}, additionalProperties=False),
     "GoogleError": record({"error": _GOOGLE_ERROR}, additionalProperties=False),
     "File": _FILE,
     "FileList": _list("File"),

@@ -13,12 +13,13 @@ from shared.admin.reports.csv import flat_days, flat_tags
 from shared.admin.reports.daily import Activity, activity, tag_activity
 from shared.admin.reports.names import Names
 from shared.admin.reports.read import days, tag_days
-from shared.admin.reports.scope import Wanted, scope_of, teams_of
-from shared.admin.sight import sees_all
+from shared.admin.reports.scope import Wanted, scope_of
+from shared.admin.reports.sums import Sum
+from shared.admin.sight import sees_all, teams_of
 from shared.admin.teams import find as find_team
 from shared.domain.errors import Forbidden, NotFound
 
-__all__ = ["tags", "teams", "users"]
+__all__ = ["nobody", "tags", "teams", "users"]
 
 
 def users(call: Call) -> Response:
@@ -52,6 +53,15 @@ def tags(call: Call) -> Response:
     if as_csv_wanted(call):
         return csv_answer(*flat_tags(found))
     return json_answer(_rendered(tag_activity(found, first=(page - 1) * size, size=size), page, size))
+
+
+def nobody(call: Call) -> Response:
+    """Of customers, or of organizations: there are none here, so none has spent anything."""
+    span_of(call)
+    page, size = page_of(call, 50)
+    if as_csv_wanted(call):
+        return csv_answer(*flat_days((), Names(call.app)))
+    return json_answer(_rendered(Activity([], Sum(), 0), page, size))
 
 
 def _by(call: Call, wanted: Wanted, by: str, default: int) -> Response:

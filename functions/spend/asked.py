@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from functions.checks import integer, number, one_of
 from functions.http import Call
-from shared.admin.reports.names import NOBODY, key_of, key_of_alias
+from shared.admin.reports.names import keys_of, keys_of_alias
 from shared.admin.reports.rows import Row, batch_of
 from shared.admin.reports.scope import Wanted
 from shared.admin.reports.time import Span, span
@@ -17,6 +17,7 @@ __all__ = [
     "flag",
     "listed",
     "most",
+    "no_table",
     "page_of",
     "row_filter",
     "row_order",
@@ -85,7 +86,7 @@ def wanted_of(
     """The filters that all routes share. `user`: which parameter names the user."""
     tag, team, request = (text_of(call, name) for name in ("tag", "team_id", "request_id"))
     return Wanted(
-        key=_key(call),
+        keys=_keys(call),
         user=text_of(call, user),
         teams=(team,) if teams is None and team is not None else teams,
         but_teams=but_teams,
@@ -114,6 +115,14 @@ def as_csv_wanted(call: Call) -> bool:
     if said is not None:
         return one_of(said, ("json", "csv"), "format") == "csv"
     return call.request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv"
+
+
+def no_table(call: Call) -> None:
+    """Refuse `format=csv`: of one object there is no table."""
+    if one_of(call.request.args.get("format", "json"), ("json", "csv"), "format") == "csv":
+        raise BadRequest(
+            "Invalid 'format': this report is one object, as JSON alone.", param="format", code="invalid_value"
+        )
 
 
 def flag(call: Call, name: str, *, default: bool) -> bool:
@@ -148,9 +157,9 @@ def row_filter(call: Call) -> Callable[[Row], bool]:
     """Whether a row is wanted: what only the sum of a batch can tell."""
     args = call.request.args
     for name in _UNANSWERED:
-        if name in args:
+        if args.get(name):  # pages of others send all filters, and empty ones where nothing is meant
             raise BadRequest(f"Batches cannot be searched by '{name}'. Leave it out.", param=name, code="invalid_value")
-    least, largest, status = _amount(call, "min_spend"), _amount(call, "max_spend"), args.get("status_filter")
+    least, largest, status = _amount(call, "min_spend"), _amount(call, "max_spend"), args.get("status_filter") or None
     none = bool(args.get("end_user")) or args.get("span_type", _BATCH) != _BATCH
 
     def keep(row: Row) -> bool:
@@ -176,14 +185,14 @@ def _dates(call: Call) -> tuple[str | None, str | None]:
     return call.request.args.get("start_date"), call.request.args.get("end_date")
 
 
-def _key(call: Call) -> str | None:
-    """The key that is named; where two ways to name one disagree, none."""
+def _keys(call: Call) -> frozenset[str] | None:
+    """The keys that are named; where two ways to name one disagree, none."""
     key, alias = call.request.args.get("api_key"), text_of(call, "key_alias")
-    found = {
-        *(() if key is None else (key_of(call.app, key),)),
-        *(() if alias is None else (key_of_alias(call.app, alias),)),
-    }
-    return None if not found else found.pop() if len(found) == 1 else NOBODY
+    found = [
+        *(() if key is None else (keys_of(call.app, key),)),
+        *(() if alias is None else (keys_of_alias(call.app, alias),)),
+    ]
+    return frozenset.intersection(*found) if found else None
 
 
 def _integer(call: Call, name: str, default: int, largest: int | None) -> int:

@@ -4,7 +4,7 @@ Everything is read from the ledger and its sums by day, UTC; a cost belongs to t
 are USD numbers, and beside them as exact decimal strings (`spend_exact`). `format=csv` gives tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from functions.spend.asked import (
     flag,
     listed,
     most,
+    no_table,
     page_of,
     row_filter,
     row_order,
@@ -39,24 +40,23 @@ from shared.admin.reports.groups import (
     keys_ranked,
     models_ranked,
     teams_by_day,
-    total,
 )
 from shared.admin.reports.names import Names
 from shared.admin.reports.price import priced, tokens_of_messages, tokens_of_usage
 from shared.admin.reports.read import days, entries, tag_days
 from shared.admin.reports.rows import MOST, Row, row_rendered, rows
 from shared.admin.reports.scope import Scope, scope_of
-from shared.admin.reports.sums import exact
+from shared.admin.reports.sums import summed, told
 from shared.admin.reports.time import Span, day_number, days_after, last_days
-from shared.domain.cost import dollars
 from shared.domain.errors import BadRequest
 from shared.domain.ledger import Day
 
 __all__ = ["ROUTES"]
 
 _MONTH: Final = 30  # days before today, in reports that take no dates
-_COSTS: Final = ("total_cost", "total_input_tokens", "total_output_tokens")
-_LAST: Final = ("total_spend", "model", "api_key", "spend", "total_tokens")
+_COSTS: Final = ("total_cost", "unpriced_requests", "total_input_tokens", "total_output_tokens")
+_LAST: Final = ("total_spend", "model", "api_key", "spend", "unpriced_requests", "total_tokens")
+_SPENT: Final = ("total_spend", "unpriced_requests")
 _COLUMNS: Final = {
     "team": ("group_by_day", "team_name", *_LAST),
     "customer": ("group_by_day", "customer", *_LAST),
@@ -113,11 +113,12 @@ def report(call: Call) -> Response:
     group = one_of(args.get("group_by", "team"), GROUPS, "group_by")
     if group in {"team", "customer"} and {"api_key", "internal_user_id"} & args.keys():
         group = "api_key"  # as at LiteLLM
-    scope = _scope(call, user="internal_user_id")
-    found: Iterator[Day] = iter(()) if args.get("customer_id") else days(call.app, scope, span)
+    scope = _scope_of_all(call, user="internal_user_id")
+    of_nobody = bool(args.get("customer_id"))  # there are no customers here
+    found: Iterator[Day] = iter(()) if of_nobody else days(call.app, scope, span)
     match group:
         case "tag":
-            parts = by_tag(tag_days(call.app, scope, span))
+            parts = by_tag(() if of_nobody else tag_days(call.app, scope, span))
         case "model":
             parts = by_model(found)
         case "api_key":
@@ -126,36 +127,38 @@ def report(call: Call) -> Response:
             return csv_answer(_COLUMNS[group], flat_groups(by_day(found, names, group=group)))
         case _:
             return array_answer(reversed(list(dumped(by_day(found, names, group=group)))))
-    return csv_answer(_COLUMNS[group], flat_groups(parts)) if as_csv_wanted(call) else array_answer(dumped(parts))
+    return _list_answer(call, _COLUMNS[group], parts)
 
 
 def tags(call: Call) -> Response:
     """Spend by tag; of all time, unless there are dates."""
     span, scope = span_if_any(call), _scope(call)
-    return array_answer(
-        dumped(
-            {
-                "individual_request_tag": each["tag"],
-                "log_count": each["log_count"],
-                "total_spend": each["total_cost"],
-                "total_spend_exact": each["total_cost_exact"],
-            }
-            for each in by_tag(tag_days(call.app, scope, span))
-        )
+    found = (
+        {
+            "individual_request_tag": each["tag"],
+            "log_count": each["log_count"],
+            "total_spend": each["total_cost"],
+            "total_spend_exact": each["total_cost_exact"],
+            "unpriced_requests": each["unpriced_requests"],
+        }
+        for each in by_tag(tag_days(call.app, scope, span))
     )
+    return _list_answer(call, ("individual_request_tag", "log_count", *_SPENT), found)
 
 
 def tags_ranked(call: Call) -> dict[str, Any]:
     """The tags that have cost most."""
+    no_table(call)
     asked, span = listed(call, "tags"), span_of(call)
     chosen = None if not asked or not any(asked) or "all-tags" in asked else frozenset(asked)
-    scope = scope_of(call.app, call.caller, wanted_of(call, tags=chosen))
+    scope = _scope_of_all(call, tags=chosen)
     return {
         "spend_per_tag": [
             {
                 "name": each["tag"],
                 "spend": each["total_cost"],
                 "spend_exact": each["total_cost_exact"],
+                "unpriced_requests": each["unpriced_requests"],
                 "log_count": each["log_count"],
             }
             for each in by_tag(tag_days(call.app, scope, span))
@@ -165,29 +168,32 @@ def tags_ranked(call: Call) -> dict[str, Any]:
 
 def month(call: Call) -> dict[str, Any]:
     """All spend of the last thirty days."""
-    spent = total(_month(call))
-    return {"spend": dollars(spent), "spend_exact": exact(spent), "max_budget": 0.0}
+    no_table(call)
+    return {**told("spend", summed(_month(call))), "max_budget": 0.0}
 
 
 def days_of_month(call: Call) -> Response:
     """The same by day, oldest first; with `api_key` that of one key."""
     found = summaries(_month(call), Names(call.app))
-    shown = [{"date": day["startTime"], "spend": day["spend"], "spend_exact": day["spend_exact"]} for day in found]
-    return array_answer(dumped(reversed(shown)))
+    amounts = ("spend", "spend_exact", "unpriced_requests")
+    shown = [{"date": day["startTime"], **{name: day[name] for name in amounts}} for day in found]
+    return _list_answer(call, ("date", "spend", "unpriced_requests"), shown[::-1])
 
 
 def keys_of_month(call: Call) -> Response:
     """The keys that have spent most of it."""
-    return array_answer(dumped(keys_ranked(_month(call), Names(call.app), most(call, MOST))))
+    found = keys_ranked(_month(call), Names(call.app), most(call, MOST))
+    return _list_answer(call, ("api_key", "key_alias", "key_name", *_SPENT), found)
 
 
 def models_of_month(call: Call) -> Response:
     """The models that it was spent on."""
-    return array_answer(dumped(models_ranked(_month(call), most(call, 10))))
+    return _list_answer(call, ("model", *_SPENT), models_ranked(_month(call), most(call, 10)))
 
 
 def teams_of_month(call: Call) -> dict[str, Any]:
     """What each team has spent of it, by day."""
+    no_table(call)
     return teams_by_day(_month(call), Names(call.app))
 
 
@@ -213,13 +219,21 @@ def calculate(call: Call) -> dict[str, Any]:
     return priced(call.app, model, call.group(model), tokens, about=False)
 
 
-def _scope(call: Call, **named: Any) -> Scope:
-    return scope_of(call.app, call.caller, wanted_of(call, **named))
+def _scope(call: Call) -> Scope:
+    return scope_of(call.app, call.caller, wanted_of(call))
+
+
+def _scope_of_all(call: Call, **named: Any) -> Scope:
+    return scope_of(call.app, call.caller, wanted_of(call, **named), about_all=True)
 
 
 def _month(call: Call) -> Iterator[Day]:
     span: Span = last_days(call.app.now(), _MONTH)
-    return days(call.app, _scope(call), span)
+    return days(call.app, _scope_of_all(call), span)
+
+
+def _list_answer(call: Call, columns: Iterable[str], found: Iterable[Mapping[str, Any]]) -> Response:
+    return csv_answer(columns, flat_groups(found)) if as_csv_wanted(call) else array_answer(dumped(found))
 
 
 def _rows_answer(call: Call, found: Iterator[Row], names: Names) -> Response:
@@ -243,4 +257,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     route("GET", "/user/daily/activity", activity.users),
     route("GET", "/team/daily/activity", activity.teams),
     route("GET", "/tag/daily/activity", activity.tags),
+    route("GET", "/customer/daily/activity", activity.nobody),
+    route("GET", "/organization/daily/activity", activity.nobody),
 )

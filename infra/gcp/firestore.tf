@@ -43,6 +43,8 @@ locals {
     files_of_team_and_purpose         = { collection = "File", equal = ["team", "purpose"], order = "created_at", direction = "DESCENDING" }
     files_of_team_and_purpose_oldest  = { collection = "File", equal = ["team", "purpose"], order = "created_at", direction = "ASCENDING" }
     files_of_team_oldest              = { collection = "File", equal = ["team"], order = "created_at", direction = "ASCENDING" }
+    former_keys_of_alias              = { collection = "FormerKey", equal = ["key_alias"], order = "created_at", direction = "DESCENDING" }
+    former_keys_of_hash               = { collection = "FormerKey", equal = ["hash"], order = "created_at", direction = "DESCENDING" }
     jobs_by_directory                 = { collection = "VertexJob", equal = ["directory"], order = "created_at", direction = "DESCENDING" }
     jobs_by_number                    = { collection = "VertexJob", equal = ["number"], order = "created_at", direction = "DESCENDING" }
     jobs_by_output                    = { collection = "VertexJob", equal = ["output"], order = "created_at", direction = "DESCENDING" }
@@ -87,7 +89,7 @@ resource "google_firestore_index" "this" {
 
 # A document is the record as one text, which nobody searches. Without this, each write would pay for an index of it.
 resource "google_firestore_field" "record" {
-  for_each = toset(["Account", "Alias", "Batch", "Cooldown", "Created", "Day", "File", "Garbage", "Habit", "Headroom", "Key", "LedgerEntry", "Outbox", "Part", "Rate", "Shard", "Slot", "TagDay", "Team", "Upload", "User", "VertexJob"])
+  for_each = toset(["Account", "Alias", "Batch", "Cooldown", "Created", "Day", "File", "FormerKey", "Garbage", "Grace", "Habit", "Headroom", "Key", "LedgerEntry", "Outbox", "Part", "ProjectNumber", "Rate", "Shard", "Slot", "TagDay", "Team", "Upload", "User", "VertexJob"])
 
   database   = google_firestore_database.this.name
   collection = each.key
@@ -98,7 +100,7 @@ resource "google_firestore_field" "record" {
 
 # Firestore deletes these some time after the moment in `ttl`; `sweep` does it too, and nobody believes them any more.
 resource "google_firestore_field" "ttl" {
-  for_each = toset(["Created"])
+  for_each = toset(["Created", "Grace"])
 
   database   = google_firestore_database.this.name
   collection = each.key

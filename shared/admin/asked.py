@@ -2,9 +2,12 @@
 
 A body comes as the fields that were sent, already of the right types. A field that is absent changes nothing; null
 takes a limit away. What acts stands in the record and in its account; see `ACTS`. All else is kept, and has no effect
-here: `tpm_limit`, `tpd_limit`, `soft_budget`, `max_parallel_requests`, `model_max_budget`, `model_rpm_limit`,
-`model_tpm_limit`, `aliases`, `model_aliases`, `config`, `permissions`, `guardrails`, `budget_id`, `budget_limits`,
-`organization_id`, `auto_rotate`, `rotation_interval`, `grace_period`, and whatever LiteLLM may come to know.
+here: `tpm_limit`, `tpd_limit`, `soft_budget`, `max_parallel_requests`, `model_rpm_limit`, `model_tpm_limit`, `aliases`,
+`model_aliases`, `config`, `permissions`, `guardrails`, `organization_id`, and whatever LiteLLM may come to know. Caps
+on money and access that nothing here would hold do not come so far.
+
+Durations that are empty strings change nothing, either: so forms are read at LiteLLM (1.106.2,
+`prepare_key_update_data`), and whoever posts one must not make a key immortal.
 """
 
 from collections.abc import Mapping
@@ -46,7 +49,7 @@ ACTS: Final = frozenset(
         *("rpm_limit", "key_type", "allowed_routes", "blocked", "duration", "expires", "max_budget", "budget_duration"),
         *("budget_reset_at", "spend", "token", "token_id", "key_name", "created_at", "created_by", "updated_at"),
         *("team_alias", "members_with_roles", "members", "admins", "team_member_budget", "user_email", "user_alias"),
-        *("user_role", "teams", "auto_create_key", "send_invite_email", "password", "status"),
+        *("user_role", "teams", "auto_create_key", "send_invite_email", "password", "status", "grace_period", "tags"),
     }
 )
 _CAPS: Final = {  # a cap of ours: what it is called in a body
@@ -58,20 +61,30 @@ _CAPS: Final = {  # a cap of ours: what it is called in a body
 }
 _MEGABYTES: Final = "max_batch_file_size_mb"
 _LONGEST: Final = 64 * 1024  # bytes of all that is kept
+_DEEPEST: Final = 64  # as in a line
 _MOST_TAGS, _LONGEST_TAG = 20, 128
 _MOST_NAMES, _LONGEST_NAME = 50, 64  # in a log record
 _MOST: Final = 10**15  # of anything that is counted
-_NEVER: Final = {None, "", "-1"}  # durations of a key that does not expire
+_NEVER: Final = {None, "-1"}  # durations of a key that does not expire
 
 
 def kept(before: str, asked: Asked) -> str:
-    """What is kept, as it is stored: what was there, and what is asked for."""
+    """What is kept, as it is stored: what was there, and what is asked for.
+
+    Tags have one place, `metadata.tags`, and who writes that or `tags` last has written both: metadata are read,
+    changed and written as a whole, and so a tag can be taken away (litellm 1.106.2, `prepare_metadata_fields`).
+    """
     fields: dict[str, Any] = msgspec.json.decode(before)
     fields |= {name: value for name, value in asked.items() if name not in ACTS}
+    if asked.get("tags") is not None:
+        fields["metadata"] = {**(fields.get("metadata") or {}), "tags": _tags(asked["tags"], "tags")}
+    if _deep(fields, _DEEPEST):
+        message = f"Metadata and other fields are nested too deeply: {_DEEPEST} levels are read."
+        raise BadRequest(message, code="invalid_value")
     try:
         encoded = msgspec.json.encode(fields)
-    except (RecursionError, OverflowError):
-        message = "Metadata and other fields are nested too deeply, or have a number of more than 64 bits."
+    except OverflowError:
+        message = "Metadata and other fields have a number of more than 64 bits."
         raise BadRequest(message, code="invalid_value") from None
     if len(encoded) > _LONGEST:
         raise BadRequest(f"Too much to keep: metadata and other fields may have {_LONGEST:,} bytes in all.")
@@ -79,11 +92,18 @@ def kept(before: str, asked: Asked) -> str:
     return encoded.decode()
 
 
+def _deep(value: object, levels: int) -> bool:
+    """Whether objects and arrays are in one another more than so many times."""
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return levels < 0 or any(_deep(each, levels - 1) for each in members)
+
+
 def labels(fields: str) -> tuple[str, ...]:
-    """The tags: those of the field, and those of `metadata.tags`."""
-    said = _said(fields)
-    found = [tag for at, each in (("metadata.tags", said[0]), ("tags", said[1])) for tag in _tags(each, at)]
-    if len(found := list(dict.fromkeys(found))) > _MOST_TAGS:
+    """The tags: `metadata.tags`, each of them once."""
+    metadata = msgspec.json.decode(fields).get("metadata")
+    said = metadata.get("tags") if isinstance(metadata, dict) else None
+    found = list(dict.fromkeys(_tags(said, "metadata.tags")))
+    if len(found) > _MOST_TAGS:
         raise BadRequest(f"Invalid 'tags': there may be {_MOST_TAGS}.", param="tags", code="invalid_value")
     return tuple(found)
 
@@ -104,16 +124,20 @@ def caps_of(fields: str) -> Caps:
 
 
 def budgeted(account: Account, asked: Asked, now: int) -> Account:
-    """The account with the budget that is asked for. Whoever says what is spent begins the budget anew from there."""
+    """The account with the budget that is asked for.
+
+    Whoever says what is spent begins the budget anew from there: with an opening balance where that is more than what
+    the ledger knows of.
+    """
     account = at(account, now)
     if "max_budget" in asked:
         account = replace(account, max_budget=amount(asked["max_budget"], "max_budget"))
-    if "budget_duration" in asked:
-        length = asked["budget_duration"] or None
+    if asked.get("budget_duration", "") != "":
+        length = asked["budget_duration"]
         reset = None if length is None else _reset(length, now)
         account = replace(account, budget_duration=length, budget_reset_at=reset)
     if asked.get("spend") is not None:
-        account = spent_only(account, asked["spend"], "spend")
+        account = _owing(account, amount(asked["spend"], "spend") or 0)
     return account
 
 
@@ -123,7 +147,7 @@ def spent_only(account: Account, usd: object, name: str) -> Account:
     if value > spend(account):
         message = f"{name} ({dollars(value)}) must be <= current spend ({dollars(spend(account))})"
         raise BadRequest(message, param=name, code="invalid_value")
-    return replace(account, before=account.spent - value)
+    return _owing(account, value)
 
 
 def begun(tx: Transaction, id: str, now: int) -> int:
@@ -146,7 +170,7 @@ def opened(tx: Transaction, id: str, name: str) -> Account:
 
 def expiry(asked: Asked, before: int | None, now: int) -> int | None:
     """When a key expires."""
-    if "duration" not in asked:
+    if asked.get("duration", "") == "":
         return before
     if asked["duration"] in _NEVER:
         return None
@@ -177,6 +201,11 @@ def text_of(value: object) -> str | None:
     return str(value) if value else None
 
 
+def _owing(account: Account, nano: int) -> Account:
+    """The account, of whose budget so much is spent. What it has ever spent stays as it is: that is the ledger's."""
+    return replace(account, before=account.spent - nano)
+
+
 def _reset(length: str, now: int) -> int:
     try:
         return next_reset(length, now)
@@ -187,12 +216,6 @@ def _reset(length: str, now: int) -> int:
 def _no_duration(name: str) -> BadRequest:
     message = f"Invalid '{name}': not a duration such as '30s', '10m', '24h', '30d', '1w' or '1mo'."
     return BadRequest(message, param=name, code="invalid_value")
-
-
-def _said(fields: str) -> tuple[Any, Any]:
-    everything = msgspec.json.decode(fields)
-    metadata = everything.get("metadata")
-    return (metadata.get("tags") if isinstance(metadata, dict) else None), everything.get("tags")
 
 
 def _tags(value: Any, name: str) -> list[str]:

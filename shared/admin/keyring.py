@@ -1,6 +1,7 @@
 """Whose key is this, and may it still be used?
 
   key ─ shape and check sum ─ HMAC ─► Key, one read ─► its team and its user, one read each where they are not known yet
+                                       └ none ─► Grace, of a secret that was replaced a while ago ─► its Key
 
 What was found is believed for half a minute, so that a key that is blocked, deleted or changed is so everywhere within
 a minute. What was not found is not remembered: a new key works at once.
@@ -11,6 +12,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from shared.app import App
 from shared.domain.access import Caller, Models
@@ -23,8 +26,8 @@ from shared.domain.keys import (
     READER_ROLE,
     TEAM_MODELS,
     VIEWER_ROLE,
+    Grace,
     Key,
-    Member,
     Team,
     User,
     member_account,
@@ -65,7 +68,10 @@ class KeyRing:
             return None
         digest = hashed(app.key_pepper, key)
         record = self._get(app, Key, digest)
-        if record is None or not hmac.compare_digest(record.id, digest):
+        if record is not None and not hmac.compare_digest(record.id, digest):
+            return None
+        record = record or self._in_grace(app, digest)
+        if record is None:
             return None
         if record.expires_at is not None and record.expires_at <= app.now():
             raise _refusal("Authentication Error - Expired Key. Ask its operator for a new one.", "expired_key")
@@ -79,6 +85,14 @@ class KeyRing:
         """It was changed here, so it is read again at once."""
         with self._lock:
             self._known.pop((kind, id), None)
+
+    def _in_grace(self, app: App, digest: str) -> Key | None:
+        """The key that had this secret until it was regenerated, as long as it still may be used by it."""
+        grace = self._get(app, Grace, digest)
+        if grace is None or grace.until <= app.now():
+            return None
+        record = self._get(app, Key, grace.key)
+        return record if record is not None and record.key_id == grace.key_id else None
 
     def _needed(self, app: App, kind: type[R], id: str | None, what: str) -> R | None:
         if id is None:
@@ -112,7 +126,7 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
         payers.append(user.id)
     if team is not None:
         payers.append(team.id)
-        if user is not None and _has_budget(team, user.user_id):
+        if user is not None:  # with a budget or without: one that is given later counts what was spent before
             payers.append(member_account(team.team_id, user.user_id))
     role = None if user is None else user.user_role
     return Caller(
@@ -128,6 +142,7 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
         models=_models(key, team, user),
         shares="own" not in {visibility, key.visibility, None if team is None else team.visibility},
         reads_only=key.key_type == "read_only" or role == READER_ROLE,
+        reads_spend=_permitted(key, "get_spend_routes"),
         routes=tuple(filter(None, (key.allowed_routes, _ROUTES.get(key.key_type)))),
         payers=tuple(payers),
         tags=tuple(dict.fromkeys((*key.tags, *(team.tags if team is not None else ())))),
@@ -137,9 +152,9 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
 _ROUTES: Final = {"llm_api": ("llm_api_routes",), "management": ("management_routes",)}
 
 
-def _has_budget(team: Team, user_id: str) -> bool:
-    member = next((each for each in team.members if each.user_id == user_id), Member(user_id=user_id))
-    return member.max_budget_in_team is not None or team.member_budget is not None
+def _permitted(key: Key, name: str) -> bool:
+    permissions = msgspec.json.decode(key.fields).get("permissions")
+    return isinstance(permissions, dict) and permissions.get(name) is True
 
 
 def _models(key: Key, team: Team | None, user: User | None) -> Models:

@@ -1,6 +1,7 @@
 """Virtual keys: made, changed, made anew, blocked and deleted, each in one transaction with its account and its alias.
 
 Key      by the hash of the key itself       a regenerated key is another one of the same `key_id`
+Grace    by the hash of a key's old self     for a while, where whoever regenerates it says so: see `graces`
 Account  by `key_id`                         stays for ever: the ledger has to agree
 Alias    by the alias                        so that two cannot have one
 """
@@ -22,16 +23,19 @@ from shared.admin.asked import (
     text_of,
     visible,
 )
+from shared.admin.former import remember
+from shared.admin.graces import begin, refuse_taken, until
 from shared.admin.keyring import KeyRing
 from shared.admin.names import new_secret
-from shared.admin.people import alias_id, allowance, blank_user, taken, team_for_key
+from shared.admin.people import alias_id, others_of_key
+from shared.admin.terms import changed_key, new_key
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.account import Account, at, spend
 from shared.domain.cost import dollars
 from shared.domain.errors import BadRequest, Conflict, NotFound
 from shared.domain.ids import new_key_id
-from shared.domain.keys import Alias, Key, User
+from shared.domain.keys import Alias, Grace, Key
 from shared.domain.secret_key import hashed, shown
 from shared.storage.ports import Exists, Transaction
 
@@ -55,6 +59,7 @@ class Made:
 def generate(app: App, by: Caller, asked: Asked) -> Made:
     """A new key. BadRequest where its alias or the key itself is taken, or its team does not exist."""
     secret, key_id = new_secret(app, asked.get("key")), new_key_id()
+    asked = new_key(app, asked)
 
     def body(tx: Transaction) -> Made:
         return place(tx, app, by, asked, key_id=key_id, secret=secret)()
@@ -77,8 +82,7 @@ def place(
     """Read all that a new key needs; what is returned writes it. `user_is_new`: the same transaction makes its user."""
     secret = secret or new_secret(app, asked.get("key"))
     now, id = app.now(), hashed(app.key_pepper, secret)
-    if tx.get(Key, id) is not None:
-        raise BadRequest("Invalid 'key': it is taken.", param="key", code="key_taken")
+    refuse_taken(tx, id, "key", now)
     fields = kept("{}", asked)
     key = Key(
         id=id,
@@ -100,7 +104,7 @@ def place(
         created_by=by.user or by.key,
         updated_at=now,
     )
-    write_others = _others(tx, app, key, None, user_is_new=user_is_new)
+    write_others = others_of_key(tx, app, key, None, user_is_new=user_is_new)
     account = budgeted(opened(tx, key_id, f"Key={key.key_alias or key.key_name}"), asked, now)
     account = replace(account, caps=caps_of(fields))
 
@@ -119,11 +123,12 @@ def update(app: App, by: Caller, key: Key, asked: Asked) -> tuple[Key, Account]:
     NotFound where it was deleted or made anew meanwhile, Conflict where it is of another user or team: by those it was
     judged who may do this.
     """
+    asked = changed_key(app, asked)
 
     def body(tx: Transaction) -> tuple[Key, Account]:
         before, account = _live(tx, key)
         after, account = _changed(app, before, account, asked)
-        write_others = _others(tx, app, after, before)
+        write_others = others_of_key(tx, app, after, before)
         tx.put(after)
         tx.put(account)
         write_others()
@@ -136,21 +141,25 @@ def update(app: App, by: Caller, key: Key, asked: Asked) -> tuple[Key, Account]:
 
 
 def regenerate(app: App, by: Caller, key: Key, asked: Asked) -> Made:
-    """Another secret for the same key, and what else is asked for. The old one is none from now on.
+    """Another secret for the same key, and what else is asked for. The old one is none from now on, or from when its
+    grace period is over.
 
     Of two at once one is first; for the other the key that it names does not exist any more.
     """
+    asked = changed_key(app, asked)
     secret = new_secret(app, asked.get("new_key"))
-    id = hashed(app.key_pepper, secret)
+    id, now = hashed(app.key_pepper, secret), app.now()
+    over = until(asked, now)
 
     def body(tx: Transaction) -> Made:
         before, account = _live(tx, key)
-        if tx.get(Key, id) is not None:
-            raise BadRequest("Invalid 'new_key': it is taken.", param="new_key", code="key_taken")
+        refuse_taken(tx, id, "new_key", now, of=key.key_id)
         after, account = _changed(app, replace(before, id=id, key_name=shown(secret)), account, asked)
-        write_others = _others(tx, app, after, before)
+        write_others = others_of_key(tx, app, after, before)
         tx.delete(Key, before.id)
+        remember(tx, before, now, lives=True)
         tx.add(after)
+        begin(tx, before, after, over)
         tx.put(account)
         write_others()
         return Made(after, account, secret)
@@ -206,6 +215,7 @@ def delete(app: App, by: Caller, keys: Sequence[Key]) -> int:
             found = [live for each in some if (live := tx.get(Key, each.id)) is not None and _same(live, each)]
             for each in found:
                 tx.delete(Key, each.id)
+                remember(tx, each, app.now())
                 if each.key_alias is not None:
                     tx.delete(Alias, alias_id(each.key_alias))
             return found
@@ -256,31 +266,6 @@ def _changed(app: App, key: Key, account: Account, asked: Asked) -> tuple[Key, A
     return after, budgeted(account, asked, now)
 
 
-def _others(
-    tx: Transaction, app: App, key: Key, before: Key | None, *, user_is_new: bool = False
-) -> Callable[[], None]:
-    """Read the alias, the team and the user of a key; what is returned writes what has to change with it."""
-    team = team_for_key(tx, key.team_id)
-    alias, old = key.key_alias, None if before is None else before.key_alias
-    if alias is not None and alias != old and taken(tx, alias_id(alias), key.key_id):
-        message = f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required."
-        raise BadRequest(message, param="key_alias", code="alias_taken")
-    new: tuple[User, Account] | None = None
-    if key.user_id is not None and not user_is_new and (before is None or before.user_id != key.user_id):
-        new = blank_user(tx, key.user_id, app.now())
-    member = allowance(tx, app, team, key.user_id)
-
-    def write() -> None:
-        if old is not None and old != alias:
-            tx.delete(Alias, alias_id(old))
-        if alias is not None and alias != old:
-            tx.put(Alias(id=alias_id(alias), of=key.key_id))
-        for record in (*(new or ()), *((member,) if member is not None else ())):
-            tx.put(record)
-
-    return write
-
-
 def _transact(app: App, body: Callable[[Transaction], T]) -> T:
     """What was free when it was read, and is taken when it is written, is read again."""
     for _ in range(_TRIES - 1):
@@ -292,4 +277,5 @@ def _transact(app: App, body: Callable[[Transaction], T]) -> T:
 
 
 def _forget(app: App, key: Key) -> None:
-    app.remembered(KeyRing).forget(Key, key.id)
+    for kind in (Key, Grace):
+        app.remembered(KeyRing).forget(kind, key.id)

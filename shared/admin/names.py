@@ -6,23 +6,23 @@ from typing import Final
 from shared.app import App
 from shared.domain.errors import BadRequest, Conflict
 from shared.domain.keys import Key
-from shared.domain.secret_key import PREFIX, SHORTEST, hashed, mint, plausible
+from shared.domain.secret_key import PREFIX, SHORTEST, hashes_meant, mint, plausible
 from shared.storage.queries import KEYS_OF_ALIAS, KEYS_OF_KEY_ID
 
 __all__ = ["find", "find_alias", "new_secret"]
 
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _KEY_ID: Final = re.compile(r"key-[a-z2-7]{24}")
 
 
 def find(app: App, text: str) -> Key | None:
-    """The key that is meant: by itself, by its hash or by its `key_id`. One read."""
-    if text.startswith(PREFIX):
-        return app.documents.get(Key, hashed(app.key_pepper, text)) if app.key_pepper and plausible(text) else None
+    """The key that is meant: by itself, by its hash or by its `key_id`: one read; or by its SHA-256: one more."""
     if _KEY_ID.fullmatch(text):
         found: list[Key] = app.documents.query(KEYS_OF_KEY_ID, text, limit=1)
         return found[0] if found else None
-    return app.documents.get(Key, text) if _HASH.fullmatch(text) else None
+    for id in hashes_meant(app.key_pepper, text):
+        if (key := app.documents.get(Key, id)) is not None:
+            return key
+    return None
 
 
 def find_alias(app: App, alias: str) -> Key | None:

@@ -1,5 +1,6 @@
 """What keys, teams and users have to do with one another: part of the transactions that change any of them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -19,10 +20,12 @@ __all__ = [
     "allowance",
     "blank_user",
     "email_id",
+    "emptied",
     "keys_of_team",
     "live_team",
     "member_of",
     "name_of_team",
+    "others_of_key",
     "taken",
     "team_for_key",
     "with_member",
@@ -98,7 +101,9 @@ def with_team(user: User, team_id: str) -> User:
 
 
 def allowance(tx: Transaction, app: App, team: Team | None, user_id: str | None) -> Account | None:
-    """The account of a user in a team, with the budget that the team gives; None where it gives none, nor ever has."""
+    """The account of a user in a team, with the budget that the team gives; None where it gives none, nor ever has, and
+    nothing was spent there yet.
+    """
     if team is None or user_id is None:
         return None
     member = member_of(team, user_id) or Member(user_id=user_id)
@@ -107,9 +112,44 @@ def allowance(tx: Transaction, app: App, team: Team | None, user_id: str | None)
     before = tx.get(Account, id)
     if before is None and budget is None:
         return None
-    length = {} if before is not None else {"budget_duration": msgspec.json.decode(team.fields).get(_LENGTH)}
-    account = budgeted(before or Account(id=id), length, app.now())
+    account = before or Account(id=id)
+    length = msgspec.json.decode(team.fields).get(_LENGTH)
+    if length is not None and account.max_budget is None and account.budget_duration is None:
+        account = budgeted(account, {"budget_duration": length}, app.now())
     return replace(account, name=f"Member={user_id} in {name_of_team(team)}", max_budget=budget)
+
+
+def emptied(tx: Transaction, team_id: str, user_id: str) -> Account | None:
+    """The account of a user in a team when either is deleted: what it was is not their namesakes'. It stays, since the
+    ledger has to agree.
+    """
+    account = tx.get(Account, member_account(team_id, user_id))
+    return None if account is None else opened(tx, account.id, "")
+
+
+def others_of_key(
+    tx: Transaction, app: App, key: Key, before: Key | None, *, user_is_new: bool = False
+) -> Callable[[], None]:
+    """Read the alias, the team and the user of a key; what is returned writes what has to change with it."""
+    team = team_for_key(tx, key.team_id)
+    alias, old = key.key_alias, None if before is None else before.key_alias
+    if alias is not None and alias != old and taken(tx, alias_id(alias), key.key_id):
+        message = f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required."
+        raise BadRequest(message, param="key_alias", code="alias_taken")
+    new: tuple[User, Account] | None = None
+    if key.user_id is not None and not user_is_new and (before is None or before.user_id != key.user_id):
+        new = blank_user(tx, key.user_id, app.now())
+    member = allowance(tx, app, team, key.user_id)
+
+    def write() -> None:
+        if old is not None and old != alias:
+            tx.delete(Alias, alias_id(old))
+        if alias is not None and alias != old:
+            tx.put(Alias(id=alias_id(alias), of=key.key_id))
+        for record in (*(new or ()), *((member,) if member is not None else ())):
+            tx.put(record)
+
+    return write
 
 
 def taken(tx: Transaction, id: str, of: str) -> bool:

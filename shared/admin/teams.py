@@ -10,7 +10,8 @@ from shared.admin.keyring import KeyRing
 from shared.admin.keys import account_of
 from shared.admin.keys import delete as delete_keys
 from shared.admin.members import Joined, forget, joining, lasting
-from shared.admin.people import allowance, keys_of_team, live_team, name_of_team
+from shared.admin.people import allowance, emptied, keys_of_team, live_team, name_of_team
+from shared.admin.terms import new_team
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.account import Account
@@ -30,6 +31,7 @@ def find(app: App, team_id: str) -> Team | None:
 
 def create(app: App, by: Caller, asked: Asked) -> Joined:
     """A new team. BadRequest where there is one of this id."""
+    asked = new_team(app, asked)
     team_id = text_of(asked.get("team_id")) or str(uuid4())
     _sweep_leftovers(app, by, team_id)
 
@@ -107,8 +109,8 @@ def delete(app: App, by: Caller, team_ids: Sequence[str]) -> None:
     app.documents.transact(close)
     for team_id in team_ids:
         app.remembered(KeyRing).forget(Team, team_account(team_id))
-        delete_keys(app, by, keys_of_team(app, team_id))
         _dismiss(app, team_id)
+        delete_keys(app, by, keys_of_team(app, team_id))
     app.documents.transact(remove)
     for team_id in team_ids:
         app.remembered(KeyRing).forget(Team, team_account(team_id))
@@ -123,9 +125,7 @@ def _asked_of(tx: Transaction, app: App, team_id: str, asked: Asked) -> tuple[Te
 
 def _allow(app: App, team_id: str, asked: Asked, *, ahead: bool) -> None:
     """Give members' accounts the budget of the team, as it is to be (`ahead`) or is, a number of them at a time."""
-    team = find(app, team_id)
-    members = () if team is None else (each.user_id for each in team.members)
-    everybody = list(dict.fromkeys((*members, *(key.user_id for key in keys_of_team(app, team_id)))))
+    everybody = _everybody(app, team_id)
     for first in range(0, len(everybody), _GULP):
 
         def body(tx: Transaction, some: Sequence[str | None] = everybody[first : first + _GULP]) -> None:
@@ -166,14 +166,25 @@ def _sweep_leftovers(app: App, by: Caller, team_id: str) -> None:
 
 
 def _dismiss(app: App, team_id: str) -> None:
-    """Take a team off its members, a number of them at a time."""
-    team = find(app, team_id)
-    members = [] if team is None else [each.user_id for each in team.members]
-    for first in range(0, len(members), _GULP):
+    """Take a team off its members, and off whoever else has a key of it, a number of them at a time."""
+    everybody = [each for each in _everybody(app, team_id) if each is not None]
+    for first in range(0, len(everybody), _GULP):
 
-        def body(tx: Transaction, some: Sequence[str] = members[first : first + _GULP]) -> None:
-            for user in [tx.get(User, user_account(each)) for each in some]:
+        def body(tx: Transaction, some: Sequence[str] = everybody[first : first + _GULP]) -> None:
+            users = [tx.get(User, user_account(each)) for each in some]
+            accounts = [emptied(tx, team_id, each) for each in some]
+            for user in users:
                 if user is not None and team_id in user.teams:
                     tx.put(replace(user, teams=tuple(each for each in user.teams if each != team_id)))
+            for account in accounts:
+                if account is not None:
+                    tx.put(account)
 
         app.documents.transact(body)
+
+
+def _everybody(app: App, team_id: str) -> list[str | None]:
+    """The members of a team, and those who have a key of it; None where that is nobody's."""
+    team = find(app, team_id)
+    members = () if team is None else (each.user_id for each in team.members)
+    return list(dict.fromkeys((*members, *(key.user_id for key in keys_of_team(app, team_id)))))

@@ -9,7 +9,8 @@ from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, k
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import Made, place
 from shared.admin.keys import delete as delete_keys
-from shared.admin.people import allowance, email_id, taken, with_member, with_team
+from shared.admin.people import allowance, email_id, emptied, member_of, taken, with_member, with_team
+from shared.admin.terms import bounded, changed_user, new_user
 from shared.app import App
 from shared.domain.access import Caller
 from shared.domain.account import Account
@@ -23,6 +24,7 @@ __all__ = ["Welcome", "create", "delete", "find", "find_by_email", "update"]
 
 _MOST_TEAMS: Final = 50
 _GULP: Final = 200
+_LIMITS: Final = frozenset({"max_budget", "budget_duration", "tpm_limit", "rpm_limit", "model_max_budget"})
 _OF_THE_KEY: Final = ("key_alias", "duration", "user_id", "team_id")
 
 
@@ -49,9 +51,10 @@ def create(app: App, by: Caller, asked: Asked) -> Welcome:
 
     Conflict where the id or the e-mail address is taken; BadRequest where a team does not exist.
     """
+    asked = new_user(app, asked)
     user_id = text_of(asked.get("user_id")) or str(uuid4())
     wanted = _teams(asked)
-    of_key = {name: asked[name] for name in _OF_THE_KEY if name in asked} | {"user_id": user_id}
+    of_key = bounded(app, {name: asked[name] for name in _OF_THE_KEY if name in asked} | {"user_id": user_id})
     with_key, key_id = asked.get("auto_create_key") is not False, new_key_id()
     _sweep_leftovers(app, by, user_id)
 
@@ -85,10 +88,18 @@ def create(app: App, by: Caller, asked: Asked) -> Welcome:
 
 
 def update(app: App, by: Caller, user_id: str, asked: Asked) -> tuple[User, Account]:
-    """The user with what is asked for."""
+    """The user with what is asked for. Null takes limits away; of all else null and nothing change nothing.
+
+    As at LiteLLM 1.106.2, `_update_internal_user_params`.
+    """
+    asked = {name: value for name, value in asked.items() if name in _LIMITS or value not in (None, "", [], {})}
+    if "model_max_budget" in asked:
+        asked["model_max_budget"] = asked["model_max_budget"] or {}
+    asked = changed_user(app, asked)
 
     def body(tx: Transaction) -> tuple[User, Account]:
         before = _live(tx, user_id)
+        _refuse_teams(before, asked)
         user, account = _changed(app, before, tx.get(Account, before.id) or Account(id=before.id), asked)
         email = _email(tx, user, before)
         if before.user_email is not None and before.user_email != user.user_email:
@@ -125,8 +136,8 @@ def delete(app: App, by: Caller, user_ids: Sequence[str]) -> int:
     app.documents.transact(close)
     for user_id in user_ids:
         app.remembered(KeyRing).forget(User, user_account(user_id))
-        delete_keys(app, by, _keys(app, user_id))
         _leave(app, user_id)
+        delete_keys(app, by, _keys(app, user_id))
     app.documents.transact(remove)
     for user_id in user_ids:
         app.remembered(KeyRing).forget(User, user_account(user_id))
@@ -181,6 +192,14 @@ def _teams(asked: Asked) -> dict[str, Member]:
     return found
 
 
+def _refuse_teams(user: User, asked: Asked) -> None:
+    """BadRequest where a change names other teams than there are: both sides of a membership change together."""
+    wanted = {each["team_id"] for each in asked.get("teams") or ()}
+    if wanted and wanted != set(user.teams):
+        message = "Invalid 'teams': a user joins a team with /team/member_add and leaves it with /team/member_delete."
+        raise BadRequest(message, param="teams", code="invalid_value")
+
+
 def _joined(tx: Transaction, team_id: str, user_id: str, member: Member) -> Team:
     team = tx.get(Team, team_account(team_id))
     if team is None:
@@ -190,14 +209,17 @@ def _joined(tx: Transaction, team_id: str, user_id: str, member: Member) -> Team
 
 
 def _leave(app: App, user_id: str) -> None:
-    """Take a user out of his teams, one by one."""
+    """Take a user out of his teams, one by one, and out of those of his keys."""
     user = find(app, user_id)
-    for team_id in () if user is None else user.teams:
+    teams = () if user is None else user.teams
+    for team_id in dict.fromkeys((*teams, *(key.team_id for key in _keys(app, user_id) if key.team_id is not None))):
 
-        def body(tx: Transaction, id: str = team_account(team_id)) -> None:
-            team: Team | None = tx.get(Team, id)
-            if team is not None:
+        def body(tx: Transaction, team_id: str = team_id) -> None:
+            team, account = tx.get(Team, team_account(team_id)), emptied(tx, team_id, user_id)
+            if team is not None and member_of(team, user_id) is not None:
                 tx.put(replace(team, members=tuple(each for each in team.members if each.user_id != user_id)))
+            if account is not None:
+                tx.put(account)
 
         app.documents.transact(body)
         app.remembered(KeyRing).forget(Team, team_account(team_id))

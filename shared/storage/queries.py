@@ -6,7 +6,8 @@ from typing import Any, Final
 from shared.domain.account import Account
 from shared.domain.batch import Batch
 from shared.domain.files import File, Garbage, Part, Upload
-from shared.domain.keys import Key, Team, User
+from shared.domain.former import FormerKey
+from shared.domain.keys import Grace, Key, Team, User
 from shared.domain.ledger import Day, LedgerEntry, TagDay
 from shared.domain.messages import Created, Outbox
 from shared.domain.passthrough import VertexJob
@@ -34,7 +35,10 @@ __all__ = [
     "FILES_OF_TEAM",
     "FILES_OF_TEAM_AND_PURPOSE",
     "FILES_OVER",
+    "FORMER_KEYS_OF_ALIAS",
+    "FORMER_KEYS_OF_HASH",
     "GARBAGE_DUE",
+    "GRACES_OVER",
     "JOBS",
     "JOBS_BY_DIRECTORY",
     "JOBS_BY_NUMBER",
@@ -94,6 +98,8 @@ KEYS_OF_ALIAS: Final = Query(kind=Key, equal=("key_alias",), descending=True)
 KEYS_OF_KEY_ID: Final = Query(kind=Key, equal=("key_id",), descending=True)
 KEYS_OF_TEAM: Final = Query(kind=Key, equal=("team_id",), descending=True)
 KEYS_OF_USER: Final = Query(kind=Key, equal=("user_id",), descending=True)
+FORMER_KEYS_OF_ALIAS: Final = Query(kind=FormerKey, equal=("key_alias",), descending=True)
+FORMER_KEYS_OF_HASH: Final = Query(kind=FormerKey, equal=("hash",), descending=True)
 TEAMS: Final = Query(kind=Team, descending=True)
 USERS: Final = Query(kind=User, descending=True)
 USERS_OF_EMAIL: Final = Query(kind=User, equal=("user_email",), descending=True)
@@ -121,6 +127,7 @@ JOBS_DUE: Final = Query(kind=VertexJob, order="due_at")
 OUTBOX_DUE: Final = Query(kind=Outbox, order="due_at")
 GARBAGE_DUE: Final = Query(kind=Garbage, order="due_at")
 CREATED_OVER: Final = Query(kind=Created, order="expire_at")
+GRACES_OVER: Final = Query(kind=Grace, order="until")
 
 ALL: Final = (
     BATCHES, BATCHES_OF_OWNER, BATCHES_OF_TEAM, BATCHES_OF_INPUT, BATCHES_DUE,
@@ -128,11 +135,12 @@ ALL: Final = (
     *FILES_OF_TEAM, *FILES_OF_TEAM_AND_PURPOSE,
     SHARDS_OF_BATCH, SHARDS_DUE, SHARDS_OF_DEPLOYMENT, PARTS_OF_UPLOAD, UPLOADS_OVER,
     KEYS, KEYS_OF_ALIAS, KEYS_OF_KEY_ID, KEYS_OF_TEAM, KEYS_OF_USER, TEAMS, USERS, USERS_OF_EMAIL,
+    FORMER_KEYS_OF_ALIAS, FORMER_KEYS_OF_HASH,
     ACCOUNTS, LEDGER, LEDGER_OF_BATCH, LEDGER_OF_KEY, LEDGER_OF_TEAM, LEDGER_OF_USER,
     DAYS, DAYS_OF_KEY, DAYS_OF_TEAM, DAYS_OF_USER, TAG_DAYS,
     JOBS, JOBS_OF_OWNER, JOBS_OF_TEAM, JOBS_BY_DIRECTORY, JOBS_BY_NUMBER, JOBS_BY_OUTPUT, JOBS_DUE,
-    OUTBOX_DUE, GARBAGE_DUE, CREATED_OVER,
+    OUTBOX_DUE, GARBAGE_DUE, CREATED_OVER, GRACES_OVER,
 )  # fmt: skip
 
 # What a store may delete by itself some time after that moment: `sweep` does it too, and nobody believes it any more.
-EXPIRES: Final[Mapping[type[Any], str]] = {Created: "expire_at"}  # kind: its integer field of milliseconds
+EXPIRES: Final[Mapping[type[Any], str]] = {Created: "expire_at", Grace: "until"}  # kind: field of milliseconds

@@ -86,7 +86,41 @@ def test_a_duration_has_a_length(text: str, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0s", "5", "d", "-1d", "1.5h", "1 d", "1D", "1y", "1d1h", "²d", "9" * 9 + "mo", "1" * 30 + "s", "1d\n"]
+    ("text", "same"),
+    [("30min", "30m"), ("7days", "7d"), ("1hour", "1h"), ("2months", "2mo"), ("1month", "1mo"), ("20seconds", "20s"),
+     ("1Week", None), ("1week", "1w"), ("90dAYS", "90d")],
+)  # fmt: skip
+def test_of_a_unit_what_says_which_it_is_counts(text: str, same: str | None) -> None:
+    """As litellm 1.106.2 reads them: `duration_in_seconds`."""
+    now = at("2026-11-21T22:54:50")
+    assert duration(text) == (None if same is None else duration(same))
+    if same is not None:
+        assert after(text, now) == after(same, now)
+        assert next_reset(text, now) == next_reset(same, now)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0s",
+        "5",
+        "d",
+        "-1d",
+        "1.5h",
+        "1 d",
+        "30 days",
+        "7d.",
+        "7d2",
+        "90",
+        "1D",
+        "1y",
+        "1d1h",
+        "²d",
+        "9" * 9 + "mo",
+        "1" * 30 + "s",
+        "1d\n",
+    ],
 )
 def test_what_is_no_duration(text: str) -> None:
     assert duration(text) is None

@@ -3,8 +3,8 @@
 import csv
 import io
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from infra.local.bench_reports import fill
 from shared.admin.reports.csv import as_csv, flat_groups
 from shared.admin.reports.daily import activity, summaries
 from shared.admin.reports.groups import by_day, by_key, by_model, by_tag
-from shared.admin.reports.names import MASTER_KEY, Names, deployment_shown, key_of, model_shown
+from shared.admin.reports.names import MASTER_KEY, Names, deployment_shown, keys_of, model_shown
 from shared.admin.reports.price import tokens_of_usage
 from shared.admin.reports.read import days, entries, tag_days
 from shared.admin.reports.rows import Row, row_rendered, rows
@@ -30,7 +30,7 @@ from shared.domain.ledger import SLICES, Day, LedgerEntry, TagDay, day_of
 from shared.domain.usage import Tokens
 from shared.pricing.book import Book
 from shared.storage.ports import Query, Record
-from shared.storage.queries import TAG_DAYS
+from shared.storage.queries import LEDGER, TAG_DAYS
 from shared.storage.sqlite import SqliteDocuments
 
 NOW = 1_795_000_000_000  # 2026-11-18
@@ -69,6 +69,12 @@ def filled() -> Iterator[tuple[SqliteDocuments, int]]:
     spent = fill(documents, NOW, 3_000, PEPPER)
     yield documents, spent
     documents.close()
+
+
+@pytest.fixture(scope="module")
+def everything(filled: tuple[SqliteDocuments, int]) -> list[LedgerEntry]:
+    """The ledger, newest first."""
+    return filled[0].query(LEDGER, limit=10_000)
 
 
 @pytest.fixture
@@ -136,6 +142,9 @@ def test_days_and_moments_are_utc_and_the_end_is_inclusive(
         ("2026-11-12", "2026-11-10", "start_date"),
         ("٢٠٢٦-11-10", "2026-11-10", "start_date"),
         ("2026-11-10T25:00", "2026-11-12", "start_date"),
+        ("2026-11-10T00:00+99:99", "2026-11-12", "start_date"),
+        ("2026-11-10T00:00+14:60", "2026-11-12", "start_date"),
+        (" 2026-11-10", "2026-11-12", "start_date"),
         ("0001-01-01T00:00:00+14:00", "2026-11-12", "start_date"),
         ("2026-11-10", "9999-12-31T23:59:59-14:00", "end_date"),
     ],
@@ -180,14 +189,80 @@ def test_all_sums_agree_with_the_ledger_to_the_last_unit(app: App, filled: tuple
         assert nanos([part["spend_exact"] for part in parts]) == spent
 
 
-@pytest.mark.parametrize("wanted", [{"key": KEY}, {"user": "user-7"}, {"teams": ("team-7",)}, {"model": "group-3"}])
-def test_a_part_of_it_is_the_same_part_everywhere(app: App, wanted: dict[str, Any]) -> None:
-    scope = all_of(app, **wanted)
-    from_entries = sum(each.cost.nano for each in entries(app, scope, ALL))
+PARTS: list[tuple[dict[str, Any], Callable[[LedgerEntry], bool]]] = [
+    ({}, lambda _: True),
+    ({"keys": {KEY, f"key-{8:024d}"}}, lambda each: each.key in {KEY, f"key-{8:024d}"}),
+    ({"keys": frozenset()}, lambda _: False),
+    ({"user": "user-7"}, lambda each: each.user == "user-7"),
+    ({"teams": ("team-7", "team-2")}, lambda each: each.team in {"team-7", "team-2"}),
+    ({"but_teams": ("team-7",)}, lambda each: each.team != "team-7"),
+    ({"model": "group-3"}, lambda each: each.group == "group-3"),
+    ({"model": "model-3"}, lambda each: each.model == "model-3"),
+    ({"group": "group-3"}, lambda each: each.group == "group-3"),
+    ({"deployment": deployment_shown(f"{3:016x}")}, lambda each: each.deployment == f"{3:016x}"),
+    ({"deployment": "nope"}, lambda _: False),
+    ({"tags": {"tag-3"}}, lambda each: "tag-3" in each.tags),
+    ({"batch": f"batch_{700:032x}"}, lambda each: each.batch == f"batch_{700:032x}"),
+    ({"batch": "nope"}, lambda _: False),
+    (
+        {"user": "user-7", "tags": {"tag-1", "tag-2"}, "but_teams": ["team-2"]},
+        lambda each: each.user == "user-7" and bool({"tag-1", "tag-2"} & {*each.tags}) and each.team != "team-2",
+    ),
+]
+SPANS = [
+    None,
+    THREE,
+    span("2026-11-10T06:30", "2026-11-12T18:30"),
+    span("2026-11-10", "2026-11-12T18:30:00"),
+    span("2026-11-10T06:30:00", "2026-11-12"),
+    span("2026-11-10T02:00", "2026-11-10T22:00"),
+    span("2026-11-10T22:00", "2026-11-11T02:00"),
+    span("2026-11-10T00:00:00.001", "2026-11-10T23:59:59.999"),
+    span("2026-11-10T00:00", "2026-11-11T00:00:00.000"),
+]
 
-    assert from_entries > 0
-    assert sum(day.cost.nano for day in days(app, scope, ALL)) == from_entries
-    assert sum(row.facts.nano for row in rows(entries(app, scope, ALL))) == from_entries
+
+def test_each_filter_has_its_part() -> None:
+    assert {name for wanted, _ in PARTS for name in wanted} == {each.name for each in fields(Wanted)}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: "-".join(part[0]) or "all")
+@pytest.mark.parametrize("some", SPANS, ids=str)
+def test_a_part_of_it_is_the_same_part_everywhere(
+    app: App, everything: list[LedgerEntry], part: Any, some: Span | None
+) -> None:
+    """Whatever is asked for, and whether days are whole: rows, days and tags come from the very same entries."""
+    wanted, inside = part
+    scope, within = all_of(app, **wanted), some or ALL
+    due = [each for each in everything if inside(each) and within.since <= each.created_at <= within.until]
+    by_tag_due: dict[tuple[int, str], int] = {}
+    for each in due:
+        for tag in each.tags:
+            if tag in wanted.get("tags", each.tags):
+                place = (day_of(each.created_at), tag)
+                by_tag_due[place] = by_tag_due.get(place, 0) + each.cost.nano
+
+    found = list(days(app, scope, some))
+
+    assert list(entries(app, scope, some)) == due
+    assert sum(row.facts.nano for row in rows(entries(app, scope, some))) == sum(each.cost.nano for each in due)
+    assert sum(day.entries for day in found) == len(due)
+    assert sum(day.cost.nano for day in found) == sum(each.cost.nano for each in due)
+    assert len({day.id for day in found}) == len(found)
+    assert [day.day for day in found] == sorted((day.day for day in found), reverse=True)
+    assert {(each.day, each.tag): each.cost.nano for each in tag_days(app, scope, some)} == by_tag_due
+
+
+def test_a_day_from_its_middle_is_read_from_its_entries_and_no_other(app: App) -> None:
+    """Two borders: of these days the entries within the span, of those between them the sums."""
+    some = span("2026-11-10T12:00", "2026-11-12T12:00") or ALL
+    within = [each for each in entries(app, all_of(app), some) if day_of(each.created_at) != 20261111]
+    between = [day for day in days(app, all_of(app), ALL) if day.day == 20261111]
+    spy(app).read.clear()
+
+    assert sum(day.entries for day in days(app, all_of(app), some)) > len(within) > 0
+
+    assert spy(app).read == {"LedgerEntry": len(within), "Day": len(between)}
 
 
 def test_tags_agree_whether_summed_before_or_now(app: App) -> None:
@@ -253,7 +328,7 @@ def test_a_key_reads_its_own_and_its_users_only(app: App) -> None:
     """However much others have spent, and whoever it asks for."""
     caller = Caller(owner="user:user-7", user="user-7", key=KEY, team="team-7")
     own = [each for each in days(app, all_of(app), THREE) if each.user == "user-7" or each.key == KEY]
-    for wanted in (Wanted(), Wanted(key=f"key-{1:024d}"), Wanted(user="user-1"), Wanted(teams=("team-1",))):
+    for wanted in (Wanted(), Wanted(keys={f"key-{1:024d}"}), Wanted(user="user-1"), Wanted(teams=("team-1",))):
         spy(app).read.clear()
         found = list(days(app, scope_of(app, caller, wanted), THREE))
         assert [each.id for each in found] == ([each.id for each in own] if wanted == Wanted() else [])
@@ -334,9 +409,10 @@ def test_keys_are_known_by_themselves_their_hash_and_what_is_shown_of_them(app: 
     names = Names(app)
     shown = names.key(KEY)
     assert len(shown) == 64
-    assert {key_of(app, text) for text in ("sk-bench-0007-bench", shown, KEY)} == {KEY}
-    assert {key_of(app, text) for text in ("sk-test-test", "master", MASTER_KEY, names.key(MASTER))} == {MASTER}
-    assert key_of(app, "sk-bench-9999-bench") == key_of(app, "") == key_of(app, "0" * 64) == key_of(app, "sk-ü") == ""
+    assert [keys_of(app, text) for text in ("sk-bench-0007-bench", shown, KEY)] == [{KEY}] * 3
+    masters = ("sk-test-test", "master", MASTER_KEY, names.key(MASTER))
+    assert [keys_of(app, text) for text in masters] == [{MASTER}] * 4
+    assert [keys_of(app, text) for text in ("sk-bench-9999-bench", "", "0" * 64, "sk-ü")] == [frozenset()] * 4
     assert names.key("key-gone") == "key-gone"
     assert names.alias(KEY) == "alias-7"
 
@@ -381,7 +457,10 @@ def test_a_table_is_sent_in_pieces() -> None:
             },
             Tokens(text=3, audio=2, cached_text=4, output=7, thinking=5),
         ),
-        ({"prompt_tokens": 9}, None),
+        ({"prompt_tokens": 9, "total_tokens": 9}, Tokens(text=9)),  # OpenAI's of embeddings
+        ({"input_tokens": 9, "output_tokens": None}, Tokens(text=9)),
+        ({"prompt_tokens": 9, "completion_tokens": -1}, None),
+        ({"completion_tokens": 9}, None),
         ({"prompt_tokens": -1, "completion_tokens": 1}, None),
         ({"prompt_tokens": "9", "completion_tokens": 1}, None),
         ({"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}}, None),

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +23,15 @@ import pytest
 
 from functions.openapi.document import TABLES
 from infra.local.standin.worker import Pace
-from shared.app import compose
+from shared.app import App, compose
+from shared.domain.batch import Counts
+from shared.domain.cost import Cost
 from shared.domain.keys import ADMIN_ROLE, Key, Member, Team, User, team_account, user_account
+from shared.domain.ledger import LedgerEntry
 from shared.domain.secret_key import hashed, mint, shown
 from shared.settings import read_settings
+from shared.steps.books import Books
+from shared.steps.commit import Turn, commit
 from shared.storage.ports import Transaction
 from tests.infra.conftest import prompt, standing_in
 
@@ -139,9 +145,40 @@ def hired(environment: dict[str, str]) -> dict[str, str]:
             )
 
     app.documents.transact(body)
+    spend(app)
     for port in (app.documents, app.bus):
         cast("Any", port).close()
     return keys
+
+
+def spend(app: App) -> None:
+    """Something for reports to have in them: with a price and without one, with tags and without, of all and nobody."""
+    costs = (Cost(nano=5, priced_lines=2), Cost(unpriced_lines=1), Cost(nano=7, priced_lines=1, unpriced_lines=1))
+    for who in ("a", "b", None):
+        for number, cost in enumerate(costs):
+            entry = LedgerEntry(
+                id=f"batch_{who}{number}-0001",
+                batch=f"batch_{who}{number}",
+                owner=f"user:{who}",
+                team=None if who is None else f"team-{who}",
+                user=who,
+                group="gemini-2.5-flash",
+                deployment=app.config.deployments[0].id,
+                provider="vertex_ai",
+                model="gemini-2.5-flash",
+                book="b",
+                tokens={"text": 7, "output": 3},
+                counts=Counts(completed=1, failed=1),
+                cost=cost,
+                tags=("night", "day")[:number],
+                started_at=None if who is None else app.now(),
+                created_at=app.now(),
+            )
+            commit(app, partial(_write, app, entry))
+
+
+def _write(app: App, entry: LedgerEntry, turn: Turn) -> None:
+    Books(app, turn, entry, ()).write(released=0)
 
 
 def tried(server: Server, tags: tuple[str, ...], who: tuple[str, ...]) -> str:

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 from pathlib import Path
+from secrets import randbits
 from typing import Any, Protocol, cast
 
 import functions_framework
@@ -140,7 +142,9 @@ def target(
 
 @pytest.fixture
 def api(target: Callable[[str], Api]) -> Api:
-    return target("api")
+    found = target("api")
+    found.client.environ_base["REMOTE_ADDR"] = str(IPv4Address(randbits(32)))  # wrong keys here are no other test's
+    return found
 
 
 @pytest.fixture

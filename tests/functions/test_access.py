@@ -135,7 +135,7 @@ def test_what_a_body_says_of_whose_it_is_changes_nothing(people: People) -> None
 
 
 def test_of_two_keys_one_counts_and_it_is_always_the_same(people: People) -> None:
-    """x-litellm-api-key, then Authorization, then api-key: what a proxy in front checked is not another key's."""
+    """In the order of LiteLLM's `get_api_key`: what a proxy in front checked is not another key's."""
     file = made_by(people, "owner")["file"]
     mine, theirs = str(people.keys["stranger"]), str(people.keys["owner"])
     api = people.api
@@ -144,7 +144,11 @@ def test_of_two_keys_one_counts_and_it_is_always_the_same(people: People) -> Non
         ({"x-litellm-api-key": f"Bearer {mine}", **bearer(theirs), "api-key": theirs}, 404),
         ({"x-litellm-api-key": theirs, **bearer(mine)}, 200),
         ({**bearer(mine), "api-key": theirs}, 404),
-        ({"api-key": mine, "x-goog-api-key": theirs}, 404),
+        ({**bearer(mine), "x-api-key": theirs}, 404),
+        ({"api-key": mine, "x-api-key": theirs}, 404),
+        ({"x-api-key": mine, "x-goog-api-key": theirs}, 404),
+        ({"x-goog-api-key": mine, "ocp-apim-subscription-key": theirs}, 404),
+        ({"ocp-apim-subscription-key": theirs}, 200),
         ({"api-key": theirs}, 200),
         ({"authorization": f"Basic {theirs}", "api-key": theirs}, 401),
     ):

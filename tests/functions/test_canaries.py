@@ -1,6 +1,7 @@
 """A key that stands in a request stays there: it is in no log line, and in no refusal."""
 
 import json
+from dataclasses import replace
 from ipaddress import IPv4Address
 from secrets import randbits
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.admin.key_bodies import BODIES
+from functions.auth import KEY_HEADERS
 from shared.domain.secret_key import mint
 from tests.functions.conftest import Api
 from tests.functions.office import as_key, key_of, ok
@@ -32,6 +34,7 @@ def requests(canary: str) -> list[tuple[str, str, Any]]:
         None,
     ]
     posts = [("POST", path.replace("{key}", canary), body) for path in PATHS for body in bodies]
+    posts += [("POST", f"/key/regenerate?key={canary}", body) for body in ({"max_budget": -1}, {"key": [canary]}, None)]
     reads = [("GET", path + canary, None) for path in READS]
     wrong = [("GET", f"/key/{canary}/regenerate", None), ("POST", f"/key/{canary}/nothing", None)]
     return [*posts, *reads, *wrong, ("DELETE", f"/v1/key/{canary}", None)]
@@ -87,3 +90,25 @@ def test_nor_where_an_admin_is_refused(api: Api, capsys: pytest.CaptureFixture[s
         assert unknown not in out, (path, body, out)
 
     assert seen >= {400, 404, 405}
+
+
+@pytest.mark.parametrize("header", [*KEY_HEADERS, "x-of-the-configuration"])
+def test_a_key_in_a_header_is_in_no_log_line_and_no_answer(
+    api: Api, header: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether it is right, wrong or blocked, and whether another one counts."""
+    named = replace(api.app, config=api.app.config.model_copy(update={"key_header": "X-Of-The-Configuration"}))
+    monkeypatch.setattr("functions.http.app", lambda: named)
+    right, blocked, seen = key_of(api)["key"], key_of(api, blocked=True)["key"], set()
+    capsys.readouterr()
+    api.headers = {}
+
+    for canary in (right, blocked, mint(), right[:-1]):
+        said = f"Bearer {canary}" if header == "authorization" else canary
+        for path in ("/v1/files", "/key/info", "/key/list", "/v1/nothing", "/v1/projects/p/locations/l/nothing"):
+            for more in ({}, {"x-litellm-api-key": "sk-another-one-in-front"}):
+                answer = api.get(path, headers={header: said, **more})
+                seen.add(answer.status_code)
+                assert canary not in answer.text + str(answer.headers) + "".join(capsys.readouterr())
+
+    assert seen >= {200, 401, 404}

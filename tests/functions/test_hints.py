@@ -35,6 +35,10 @@ offpeak:
 UNKNOWN = (
     "Invalid model name passed in model={}. Call `/v1/models` to view available models for your key. They are: {}."
 )
+DENIED = (
+    "The requested model '{}' is not available for this API key, or the model name is invalid. "
+    "Call `/v1/models` to view available models for your key. They are: {}."
+)
 ALL = "gemini-2.5-flash, team/pro, gpt-4o-batch, gpt-4.1*"
 CREATE = {"input_file_id": "file-unknown", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
 UPLOAD = {"filename": "in.jsonl", "purpose": "batch", "bytes": len(LINE), "mime_type": "text/jsonl"}
@@ -78,6 +82,13 @@ def refused(answer: Answer, param: str) -> str:
     assert answer.status_code == 400, answer.text
     error = envelope(answer.data)
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    return str(error["message"])
+
+
+def denied(answer: Answer, param: str) -> str:
+    assert answer.status_code == 403, answer.text
+    error = envelope(answer.data)
+    assert (error["type"], error["param"]) == ("key_model_access_denied", param)
     return str(error["message"])
 
 
@@ -290,18 +301,18 @@ def callers(api: Api, monkeypatch: pytest.MonkeyPatch) -> dict[str, Caller]:
 def test_a_model_that_the_key_may_not_use_is_as_one_that_is_not_there(api: Api, callers: dict[str, Caller]) -> None:
     few = {"x-caller": "few"}
     for name in (MINI, "no-such"):
-        expected = UNKNOWN.format(name, f"{FLASH}, {PRO}")
-        assert refused(create(api, headers=few, model=name), "model") == expected
-        assert refused(send(api, ("model", name), headers=few), "model") == expected
-        assert refused(api.post("/v1/uploads", json={**UPLOAD, "model": name}, headers=few), "model") == expected
+        expected = DENIED.format(name, f"{FLASH}, {PRO}")
+        assert denied(create(api, headers=few, model=name), "model") == expected
+        assert denied(send(api, ("model", name), headers=few), "model") == expected
+        assert denied(api.post("/v1/uploads", json={**UPLOAD, "model": name}, headers=few), "model") == expected
         for path in ("/v1/files", "/v1/batches"):
-            assert refused(api.get(f"{path}?model={name}", headers=few), "model") == expected
+            assert denied(api.get(f"{path}?model={name}", headers=few), "model") == expected
 
 
 def test_a_key_without_models_is_told_so(api: Api, callers: dict[str, Caller]) -> None:
     callers["few"] = Caller(owner="few", models=((),))
     answer = create(api, headers={"x-caller": "few"}, model=FLASH)
-    assert refused(answer, "model").endswith("They are: none.")
+    assert denied(answer, "model").endswith("They are: none.")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,9 @@ def test_robots_are_answered_like_everybody(api: Api) -> None:
         {"x-litellm-api-key": f"Bearer {KEY}"},
         {"x-litellm-api-key": KEY, "authorization": "Bearer ya29.google"},
         {"api-key": KEY},
+        {"x-api-key": KEY},  # Terraform's provider sends no other
+        {"x-goog-api-key": KEY},
+        {"ocp-apim-subscription-key": KEY},
     ],
     ids=str,
 )
@@ -112,7 +115,7 @@ def test_the_key_is_found_in_each_of_its_headers(api: Api, headers: dict[str, st
         {"authorization": "Bearer \u00e9\u00ff\u00b2"},
         {"authorization": "Bearer " + "k" * 2**20},
         {"api-key": f"Bearer {KEY}"},
-        {"x-api-key": KEY},
+        {"x-api-key": f"Bearer {KEY}"},
         {"cookie": f"api-key={KEY}"},
     ],
     ids=lambda headers: str(headers)[:60],

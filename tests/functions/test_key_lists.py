@@ -59,9 +59,11 @@ def test_a_list_is_paged_filtered_and_sorted(api: Api) -> None:
         ("size=1e9", "size"),
         ("status=gone", "status"),
         ("expires=never", "expires"),
-        ("sort_by=spend", "sort_by"),
+        ("sort_by=cost", "sort_by"),
         ("sort_by=created_at&sort_order=up", "sort_order"),
+        ("sort_order=up", "sort_order"),
         ("return_full_object=perhaps", "return_full_object"),
+        ("include_team_keys=perhaps", "include_team_keys"),
     ],
 )
 def test_a_wrong_parameter_of_a_list_is_named(api: Api, query: str, name: str) -> None:

@@ -87,15 +87,6 @@ def test_fields_without_effect_are_given_back(api: Api) -> None:
     assert updated["tpm_limit"] == 5
 
 
-def test_tags_come_from_the_field_and_from_metadata(api: Api) -> None:
-    made = key_of(api, tags=["a", "b"], metadata={"tags": ["c", "a"]})
-    record = api.app.documents.get(Key, made["token"])
-
-    assert record is not None
-    assert set(record.tags) == {"a", "b", "c"}
-    assert set(made["metadata"]["tags"]) == {"a", "b", "c"}
-
-
 def test_a_key_may_be_brought(api: Api) -> None:
     made = key_of(api, key="sk-brought-by-its-owner")
     assert made["key"] == "sk-brought-by-its-owner"
@@ -188,9 +179,9 @@ def test_without_a_pepper_virtual_keys_are_off_and_the_answer_says_how_to_turn_t
 
     answer = api.post("/key/generate", json={})
     assert answer.status_code == 409
-    assert answer.json["error"]["code"] == "virtual_keys_off"
+    assert (answer.json["error"]["type"], answer.json["error"]["code"]) == ("bad_request_error", "409")
     assert "OFFPEAK_KEY_PEPPER" in told(answer)[2]
-    assert api.post("/user/new", json={}).json["error"]["code"] == "virtual_keys_off"
+    assert api.post("/user/new", json={}).status_code == 409
     assert ok(api.post("/user/new", json={"auto_create_key": False}))["key"] == ""
     assert api.get(f"/key/info?key={mint()}").status_code == 404
 
@@ -237,7 +228,8 @@ def test_without_a_pepper_virtual_keys_are_off_and_the_answer_says_how_to_turn_t
         ({"team_id": "t" * 5_000}, "team_id"),
         ({"team_id": "a\nb"}, "team_id"),
         ({"key_alias": "a\x1b[31m"}, "key_alias"),
-        ({"spend": 1}, "spend"),
+        ({"spend": -1}, "spend"),
+        ({"spend": "much"}, "spend"),
     ],
 )
 def test_a_wrong_field_is_named_and_nothing_is_made(api: Api, body: dict[str, Any], name: str) -> None:

@@ -124,7 +124,7 @@ GET    /key/info                          exists    401  401   401     401     4
 GET    /key/info                          deleted   401  401   401     401     404      404  404   404
 GET    /key/info                          foreign   401  401   401     401     404      404  404   200
 GET    /key/info                          malformed 401  401   401     401     404      404  404   404
-GET    /key/list                          -         401  401   401     401     403      403  403   200
+GET    /key/list                          -         401  401   401     401     200      200  200   200
 POST   /key/update                        exists    401  401   401     401     403      403  403   200
 POST   /key/update                        deleted   401  401   401     401     403      403  403   404
 POST   /key/update                        foreign   401  401   401     401     403      403  403   200
@@ -158,8 +158,9 @@ GET    /team/info                         exists    401  401   401     401     4
 GET    /team/info                         deleted   401  401   401     401     404      404  404   404
 GET    /team/info                         foreign   401  401   401     401     404      404  404   200
 GET    /team/info                         malformed 401  401   401     401     404      404  404   404
-GET    /team/list                         -         401  401   401     401     403      403  403   200
-GET    /v2/team/list                      -         401  401   401     401     403      403  403   200
+GET    /team/list                         -         401  401   401     401     200      200  200   200
+GET    /team/available                    -         401  401   401     401     200      200  200   200
+GET    /v2/team/list                      -         401  401   401     401     200      200  200   200
 POST   /team/update                       exists    401  401   401     401     403      403  403   200
 POST   /team/update                       deleted   401  401   401     401     403      403  403   404
 POST   /team/update                       foreign   401  401   401     401     403      403  403   200
@@ -193,6 +194,10 @@ GET    /user/info                         exists    401  401   401     401     4
 GET    /user/info                         deleted   401  401   401     401     404      404  404   404
 GET    /user/info                         foreign   401  401   401     401     404      404  404   200
 GET    /user/info                         malformed 401  401   401     401     404      404  404   404
+GET    /v2/user/info                      exists    401  401   401     401     404      404  200   200
+GET    /v2/user/info                      deleted   401  401   401     401     404      404  404   404
+GET    /v2/user/info                      foreign   401  401   401     401     404      404  404   200
+GET    /v2/user/info                      malformed 401  401   401     401     404      404  404   404
 GET    /user/list                         -         401  401   401     401     403      403  403   200
 POST   /user/update                       exists    401  401   401     401     403      403  403   200
 POST   /user/update                       deleted   401  401   401     401     403      403  403   404
@@ -216,6 +221,8 @@ GET    /global/spend/tags                 -         401  401   401     401     4
 GET    /user/daily/activity               -         401  401   401     401     200      200  200   200
 GET    /team/daily/activity               -         401  401   401     401     200      200  200   200
 GET    /tag/daily/activity                -         401  401   401     401     200      200  200   200
+GET    /customer/daily/activity           -         401  401   401     401     200      200  200   200
+GET    /organization/daily/activity       -         401  401   401     401     200      200  200   200
 """
 FORM, FORM_KIND = multipart(("file", b"{}\n", "in.jsonl"), ("purpose", "batch"))
 PART, PART_KIND = multipart(("data", b"", "upload"))
@@ -278,11 +285,13 @@ QUERY = {
     "GET /key/info": "?key={id}",
     "GET /team/info": "?team_id={id}",
     "GET /user/info": "?user_id={id}",
+    "GET /v2/user/info": "?user_id={id}",
     **{
         f"GET {path}": DAYS
         for path in (
             *("/spend/logs/v2", "/global/spend/report", "/global/spend/tags"),
             *("/user/daily/activity", "/team/daily/activity", "/tag/daily/activity"),
+            *("/customer/daily/activity", "/organization/daily/activity"),
         )
     },
 }
@@ -325,7 +334,7 @@ def kind_of(route: str) -> str:
     """What a route's id is of."""
     if "service-account" in route:
         return "team"
-    front = route.partition(" ")[2].split("/")[1]
+    front = route.partition(" ")[2].removeprefix("/v2").split("/")[1]
     return KINDS.get(front, front)
 
 

@@ -162,9 +162,9 @@ def test_an_unknown_group_is_an_unknown_model(api: Api) -> None:
     assert answer.status_code == 404
     assert envelope(answer.data) == {
         "message": "The model 'no-such' does not exist or you do not have access to it.",
-        "type": "invalid_request_error",
+        "type": "not_found_error",
         "param": "model_group",
-        "code": "model_not_found",
+        "code": "404",
     }
 
 
@@ -216,3 +216,24 @@ def test_a_key_sees_the_groups_that_it_may_use(rich: Api, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("path", ["/model/info", "/model_group/info"])
 def test_what_there_is_to_run_on_is_not_for_everybody(rich: Api, path: str) -> None:
     assert rich.client.get(path).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["beta-models"], []),
+        (["beta-models", "mini"], ["mini"]),
+        (["gpt-4o"], ["gpt-4o"]),  # which says whose it is
+        (["openai/anything"], ["anything"]),
+        (["openai/*"], ["mini", "openai/*"]),
+        (["m*"], ["mini"]),
+        (["*"], ["chat", "tuned", "mini", "openai/*"]),
+    ],
+)
+def test_names_that_are_no_models_are_not_listed_as_such(
+    rich: Api, monkeypatch: pytest.MonkeyPatch, names: list[str], expected: list[str]
+) -> None:
+    """A pattern of a whole provider takes any name; that of a group of models that is not there is no model."""
+    caller = Caller(owner="few", models=(tuple(names),))
+    monkeypatch.setattr("functions.http.authenticate", lambda _, __: caller)
+    assert [each["id"] for each in rich.get("/v1/models").json["data"]] == expected

@@ -11,7 +11,9 @@ import pytest
 from functions.openapi.document import TABLES, document, served_path
 from functions.openapi.words import Operation
 from functions.routes import routes_of
+from shared.domain.cost import Cost
 from tests.functions.conftest import Answer, Api
+from tests.functions.spending import TODAY, YESTERDAY, charge
 from tests.functions.wire import KEY, multipart
 
 OPERATIONS: dict[tuple[str, str], Operation] = {key: each for table in TABLES for key, each in table.items()}
@@ -140,11 +142,25 @@ def test_what_clients_are_answered_is_as_described(api: Api) -> None:
 )
 @pytest.mark.parametrize("key", ["right", "wrong"])
 def test_every_list_and_report_is_as_described(api: Api, path: str, key: str) -> None:
+    """Also where there is something in it: with a price and without one, with a tag and without."""
+    charge(api, "batch_priced", 5, tags=("t",), team="t", user="u")
+    charge(api, "batch_unpriced", 0, cost=Cost(unpriced_lines=1), tags=("t", "u"), team="u")
+    charge(api, "batch_job", 7, started_at=None)
     if key == "wrong":
         api.headers = {"authorization": "Bearer sk-wrong"}
     needed = any(each.get("required") for each in OPERATIONS["GET", path].asks)
-    target = f"{served_path(path)}{'?start_date=2026-11-01&end_date=2026-11-02' if needed else ''}"
+    target = f"{served_path(path)}{f'?start_date={YESTERDAY}&end_date={TODAY}' if needed else ''}"
     spoken(api.get(target), "get", served_path(path))
+
+
+@pytest.mark.parametrize("how", ["group_by", "summarize"])
+def test_every_kind_of_a_report_is_as_described(api: Api, how: str) -> None:
+    charge(api, "batch_priced", 5, tags=("t",), team="t", user="u")
+    charge(api, "batch_unpriced", 0, cost=Cost(unpriced_lines=1), tags=("t", "u"), team="u")
+    for (method, path), operation in OPERATIONS.items():
+        for value in next((each["schema"]["enum"] for each in operation.asks if each["name"] == how), ()):
+            answer = api.get(f"{path}?start_date={YESTERDAY}&end_date={TODAY}&{how}={value}")
+            assert spoken(answer, method, path).json
 
 
 def test_what_admins_are_answered_is_as_described(api: Api) -> None:

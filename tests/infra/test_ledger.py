@@ -277,6 +277,14 @@ def _account(**more: int) -> Callable[[World], str]:
     return change
 
 
+def test_what_was_spent_before_somebody_came_is_no_difference(tmp_path: Path) -> None:
+    """An opening balance uses up the budget alone: entries, sums and what was ever spent are as without it."""
+    world = ran(tmp_path)
+    _account(before=-(10**12))(world)
+
+    assert check(world.app, pause=lambda _: None).code == 0
+
+
 def _account_of_nobody(world: World) -> str:
     put(world, Account(id=team_account("gone"), spent=7))
     return team_account("gone")

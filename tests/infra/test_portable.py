@@ -79,6 +79,13 @@ def test_it_holds_no_key_and_nothing_of_others() -> None:
     assert set(yaml.safe_load(written())["general_settings"]) == {"max_batch_file_size_mb"}
 
 
+@pytest.mark.parametrize("said", ["X-My-Key", "os.environ/MY_HEADER"])
+def test_keys_of_clients_stand_there_where_they_stand_here(said: str) -> None:
+    text = TEXT.replace("general_settings: {", f"general_settings: {{litellm_key_header_name: {said}, ")
+    there = written(text, ENVIRONMENT | {"MY_HEADER": "X-My-Key"})
+    assert configuration(there, name="there", environment={}, keys=False).key_header == "X-My-Key"
+
+
 def test_who_has_no_keys_sees_the_same_deployments() -> None:
     """Shards remember their deployment by its id, and that follows from the address."""
     there = configuration(written(), name="there", environment={}, keys=False)

@@ -218,7 +218,7 @@ def test_no_field_is_filtered_by_and_ordered_by_as_well() -> None:
 
 def test_what_has_no_index_of_its_own() -> None:
     assert ("LedgerEntry", "data") in layout.unindexed_fields()
-    assert layout.ttl_fields() == (("Created", "ttl"),)
+    assert layout.ttl_fields() == (("Created", "ttl"), ("Grace", "ttl"))
     assert set(layout.ttl_fields()) <= set(layout.unindexed_fields())
 
 

@@ -228,7 +228,8 @@ class _Handler(Entry):
         if self._known(name)["state"] not in FINISHED:
             raise Refusal(400, "The job is not in a terminal state.", "FAILED_PRECONDITION")
         self.server.jobs.remove(name)
-        return {"name": f"{name}/operations/{time.time_ns()}", "done": True, "response": {}}
+        empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+        return {"name": f"{name}/operations/{time.time_ns()}", "done": True, "response": empty}
 
     def _admin(self, path: str, body: Any) -> Any:
         faults = self.server.faults

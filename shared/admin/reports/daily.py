@@ -1,11 +1,11 @@
 """Spend by day: `/spend/logs` summed up, and LiteLLM's daily activity."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple, Protocol
 
 from shared.admin.reports.names import Names, model_shown
-from shared.admin.reports.sums import Facts, Sum, exact, facts
+from shared.admin.reports.sums import Facts, Sum, facts, told
 from shared.admin.reports.time import day_shown
 from shared.domain.batch import Counts
 from shared.domain.cost import Cost, dollars
@@ -14,6 +14,7 @@ from shared.domain.ledger import Day, TagDay
 __all__ = ["Activity", "activity", "summaries", "tag_activity"]
 
 _DIMENSIONS: Final = ("models", "model_groups", "providers", "entities")
+_NOBODY: Final = "Unassigned"  # LiteLLM's word for what is of no user, or no team
 
 
 class OfDay(Protocol):
@@ -32,19 +33,18 @@ class OfDay(Protocol):
 def summaries(found: Iterable[Day], names: Names) -> Iterator[dict[str, Any]]:
     """One object for each day that has spend: the day's, and each key's, user's and model's part of it."""
     for day, records in groupby(found, lambda each: each.day):
-        total = 0
+        total = Sum()
         keys, users, models = dict[str, int](), dict[str, int](), dict[str, int]()
         for record in records:
             nano, model, user = record.cost.nano, model_shown(record.model), record.user or ""
-            total += nano
+            total.add(facts(record))
             keys[record.key] = keys.get(record.key, 0) + nano
             users[user] = users.get(user, 0) + nano
             models[model] = models.get(model, 0) + nano
         yield {
             **{names.key(key): dollars(nano) for key, nano in keys.items()},
             "startTime": day_shown(day),
-            "spend": dollars(total),
-            "spend_exact": exact(total),
+            **told("spend", total),
             "users": {user: dollars(nano) for user, nano in users.items()},
             "models": {model: dollars(nano) for model, nano in models.items()},
         }
@@ -117,12 +117,11 @@ def tag_activity(found: Iterable[TagDay], *, first: int, size: int) -> Activity:
 def _day(day: int, records: Iterable[Day], total: Sum, names: Names, by: str) -> dict[str, Any]:
     sum, keys = Sum(), dict[str, Sum]()
     buckets: dict[str, dict[str, _Bucket]] = {dimension: {} for dimension in _DIMENSIONS}
-    entity: Callable[[Day], str] = (lambda each: each.team or "") if by == "team" else (lambda each: each.user or "")
     for record in records:
         more = facts(record)
         for each in (total, sum, keys.setdefault(record.key, Sum())):
             each.add(more)
-        places = (model_shown(record.model), record.group, record.provider or "unknown", entity(record))
+        places = (model_shown(record.model), record.group, record.provider or "unknown", _entity(record, by))
         for dimension, name in zip(_DIMENSIONS, places, strict=True):
             buckets[dimension].setdefault(name, _Bucket()).add(more, record.key)
     breakdown: dict[str, Any] = {
@@ -130,12 +129,16 @@ def _day(day: int, records: Iterable[Day], total: Sum, names: Names, by: str) ->
         for dimension in _DIMENSIONS[:-1]
     }
     breakdown["entities"] = {
-        name or "Unassigned": bucket.rendered(
-            names, {"team_alias": names.team_alias(name or None)} if by == "team" else {}
+        name: bucket.rendered(
+            names, {"team_alias": names.team_alias(None if name == _NOBODY else name)} if by == "team" else {}
         )
         for name, bucket in buckets["entities"].items()
     }
     return _result(day, sum, {**breakdown, "api_keys": _by_key(keys, names)})
+
+
+def _entity(record: Day, by: str) -> str:
+    return (record.team if by == "team" else record.user) or _NOBODY
 
 
 def _result(day: int, sum: Sum, breakdown: dict[str, Any]) -> dict[str, Any]:

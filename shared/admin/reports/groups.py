@@ -5,15 +5,17 @@ from itertools import groupby
 from typing import Any, Final
 
 from shared.admin.reports.names import Names, model_shown
-from shared.admin.reports.sums import Sum, exact, facts
+from shared.admin.reports.sums import Sum, facts, told
 from shared.admin.reports.time import day_shown
 from shared.domain.cost import dollars
 from shared.domain.ledger import Day, TagDay
 
-__all__ = ["GROUPS", "by_day", "by_key", "by_model", "by_tag", "keys_ranked", "models_ranked", "teams_by_day", "total"]
+__all__ = ["GROUPS", "by_day", "by_key", "by_model", "by_tag", "keys_ranked", "models_ranked", "teams_by_day"]
 
 GROUPS: Final = ("team", "customer", "api_key", "model", "tag")  # the last two are our own
 _MOST_TEAMS: Final = 10
+_NOBODY: Final = "Unassigned"
+_DATE: Final = "date"  # beside the names of teams: none can be called so
 
 
 def by_day(found: Iterable[Day], names: Names, *, group: str) -> Iterator[dict[str, Any]]:
@@ -23,27 +25,26 @@ def by_day(found: Iterable[Day], names: Names, *, group: str) -> Iterator[dict[s
     """
     name, plural = ("team_name", "teams") if group == "team" else ("customer", "customers")
     for day, records in groupby(found, lambda each: each.day):
-        parts: dict[str | None, dict[tuple[str, str], list[int]]] = {}
+        parts: dict[str | None, dict[tuple[str, str], tuple[Sum, list[int]]]] = {}
         for record in records:
             part = parts.setdefault(record.team if group == "team" else None, {})
-            amounts = part.setdefault((record.model, record.key), [0, 0])
-            amounts[0] += record.cost.nano
-            amounts[1] += sum(record.tokens.values())
+            spent, tokens = part.setdefault((record.model, record.key), (Sum(), []))
+            spent.add(facts(record))
+            tokens.append(sum(record.tokens.values()))
         yield {
             "group_by_day": f"{day_shown(day)}T00:00:00.000Z",
             plural: [
                 {
                     name: names.team_name(who) if group == "team" else "",
-                    **_spend("total_spend", sum(nano for nano, _ in part.values())),
+                    **told("total_spend", _all(spent for spent, _ in part.values())),
                     "metadata": [
                         {
                             "model": model_shown(model),
                             "api_key": names.key(key),
-                            "spend": dollars(nano),
-                            "spend_exact": exact(nano),
-                            "total_tokens": tokens,
+                            **told("spend", spent),
+                            "total_tokens": sum(tokens),
                         }
-                        for (model, key), (nano, tokens) in part.items()
+                        for (model, key), (spent, tokens) in part.items()
                     ],
                 }
                 for who, part in parts.items()
@@ -59,8 +60,8 @@ def by_key(found: Iterable[Day], names: Names) -> list[dict[str, Any]]:
     return _dearest(
         {
             "api_key": names.key(key),
-            **_cost(models.values()),
-            "model_details": _dearest({"model": model, **_cost([sum])} for model, sum in models.items()),
+            **_cost(_all(models.values())),
+            "model_details": _dearest({"model": model, **_cost(spent)} for model, spent in models.items()),
         }
         for key, models in parts.items()
     )
@@ -71,7 +72,7 @@ def by_model(found: Iterable[Day]) -> list[dict[str, Any]]:
     parts: dict[str, Sum] = {}
     for record in found:
         _add(parts, model_shown(record.model), record)
-    return _dearest({"model": model, **_cost([sum])} for model, sum in parts.items())
+    return _dearest({"model": model, **_cost(spent)} for model, spent in parts.items())
 
 
 def by_tag(found: Iterable[TagDay]) -> list[dict[str, Any]]:
@@ -81,55 +82,49 @@ def by_tag(found: Iterable[TagDay]) -> list[dict[str, Any]]:
     for record in found:
         _add(parts, record.tag, record)
         counts[record.tag] = counts.get(record.tag, 0) + record.entries
-    return _dearest({"tag": tag, "log_count": counts[tag], **_cost([sum])} for tag, sum in parts.items())
-
-
-def total(found: Iterable[Day]) -> int:
-    """Nano-dollars of all of them."""
-    return sum(record.cost.nano for record in found)
+    return _dearest({"tag": tag, "log_count": counts[tag], **_cost(spent)} for tag, spent in parts.items())
 
 
 def keys_ranked(found: Iterable[Day], names: Names, most: int | None) -> list[dict[str, Any]]:
     """The keys that have spent most."""
-    sums: dict[str, int] = {}
+    sums: dict[str, Sum] = {}
     for record in found:
-        sums[record.key] = sums.get(record.key, 0) + record.cost.nano
+        _add(sums, record.key, record)
     return [
         {
             "api_key": names.key(key),
             "key_alias": names.alias(key),
             "key_name": names.key_name(key),
-            **_spend("total_spend", nano),
+            **told("total_spend", spent),
         }
-        for key, nano in _ranked(sums)[:most]
+        for key, spent in _ranked(sums)[:most]
     ]
 
 
 def models_ranked(found: Iterable[Day], most: int) -> list[dict[str, Any]]:
     """The models that have cost most."""
-    sums: dict[str, int] = {}
+    sums: dict[str, Sum] = {}
     for record in found:
-        model = model_shown(record.model)
-        sums[model] = sums.get(model, 0) + record.cost.nano
-    return [{"model": model, **_spend("total_spend", nano)} for model, nano in _ranked(sums)[:most]]
+        _add(sums, model_shown(record.model), record)
+    return [{"model": model, **told("total_spend", spent)} for model, spent in _ranked(sums)[:most]]
 
 
 def teams_by_day(found: Iterable[Day], names: Names) -> dict[str, Any]:
     """What each team has spent on each day, and in all."""
-    sums: dict[str, int] = {}
+    sums: dict[str, Sum] = {}
     days = []
     for day, records in groupby(found, lambda each: each.day):
-        of_day: dict[str, int] = {}
+        of_day: dict[str, Sum] = {}
         for record in records:
-            team = names.team_name(record.team) if record.team is not None else "Unassigned"
-            of_day[team] = of_day.get(team, 0) + record.cost.nano
-            sums[team] = sums.get(team, 0) + record.cost.nano
-        days.append({"date": day_shown(day), **{team: dollars(nano) for team, nano in of_day.items()}})
+            team = _beside_dates(record.team, names)
+            _add(of_day, team, record)
+            _add(sums, team, record)
+        days.append({_DATE: day_shown(day), **{team: dollars(spent.facts.nano) for team, spent in of_day.items()}})
     return {
         "daily_spend": days[::-1],
         "teams": list(sums),
         "total_spend_per_team": [
-            {"team_id": team, **_spend("total_spend", nano)} for team, nano in _ranked(sums)[:_MOST_TEAMS]
+            {"team_id": team, **told("total_spend", spent)} for team, spent in _ranked(sums)[:_MOST_TEAMS]
         ],
     }
 
@@ -141,22 +136,30 @@ def _add(sums: dict[str, Sum], name: str, record: Day | TagDay) -> None:
         sums[name] = Sum(facts(record))
 
 
-def _spend(name: str, nano: int) -> dict[str, Any]:
-    return {name: dollars(nano), f"{name}_exact": exact(nano)}
+def _all(sums: Iterable[Sum]) -> Sum:
+    found = Sum()
+    for each in sums:
+        found.add(each.facts)
+    return found
 
 
-def _cost(sums: Iterable[Sum]) -> dict[str, Any]:
-    found = [each.facts for each in sums]
+def _cost(spent: Sum) -> dict[str, Any]:
     return {
-        **_spend("total_cost", sum(each.nano for each in found)),
-        "total_input_tokens": sum(each.prompt for each in found),
-        "total_output_tokens": sum(each.completion for each in found),
+        **told("total_cost", spent),
+        "total_input_tokens": spent.facts.prompt,
+        "total_output_tokens": spent.facts.completion,
     }
+
+
+def _beside_dates(team_id: str | None, names: Names) -> str:
+    if team_id is None:
+        return _NOBODY
+    return next(each for each in (names.team_name(team_id), team_id, f"team {team_id}") if each != _DATE)
 
 
 def _dearest(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda each: -each["total_cost"])
 
 
-def _ranked(sums: dict[str, int]) -> list[tuple[str, int]]:
-    return sorted(sums.items(), key=lambda pair: -pair[1])
+def _ranked(sums: dict[str, Sum]) -> list[tuple[str, Sum]]:
+    return sorted(sums.items(), key=lambda pair: -pair[1].facts.nano)

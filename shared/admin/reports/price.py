@@ -16,6 +16,7 @@ from shared.pricing.meter import Meter
 __all__ = ["priced", "tokens_of_messages", "tokens_of_usage"]
 
 _PUBLIC: Final = ("openai", "azure")  # in front of names that the book has from there
+_OUTPUT: Final = ("completion_tokens", "output_tokens")
 _UNKNOWN: Final = "The batch price of this model is not known, so neither is the cost. An unknown cost is not zero."
 
 
@@ -40,7 +41,8 @@ def tokens_of_messages(messages: Any) -> Tokens:
 def tokens_of_usage(usage: Mapping[str, Any]) -> Tokens | None:
     """What an answer of OpenAI's shape says that it used; None where it does not say, or cannot be right."""
     prompt = _count(usage, "prompt_tokens", "input_tokens")
-    output = _count(usage, "completion_tokens", "output_tokens")
+    said = any(usage.get(name) is not None for name in _OUTPUT)
+    output = _count(usage, *_OUTPUT) if said else 0  # OpenAI's usage of embeddings has none
     if prompt is None or output is None:
         return None
     of_prompt = _details(usage, "prompt_tokens_details", "input_tokens_details")

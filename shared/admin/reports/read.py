@@ -1,14 +1,19 @@
-"""Reading the ledger and its sums: the days that were asked for, newest first, in pages, and nothing else."""
+"""Reading the ledger and its sums: what was asked for, newest first, in pages, and nothing else.
+
+  entries  ├──── a day from its middle ────┤├─ whole days ─┤├─ a day to its middle ─┤
+                    from entries              from sums           from entries
+
+Where a filter is about what no sum has, all comes from entries.
+"""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from itertools import groupby
 from typing import Any, Final
 
-from shared.admin.reports.names import deployment_shown
 from shared.admin.reports.scope import Scope
-from shared.admin.reports.time import Span
+from shared.admin.reports.time import EVER, Span, pieces
 from shared.app import App
 from shared.domain.ledger import Day, LedgerEntry, TagDay, added, day_of, day_sum, tag_sum
 from shared.storage.ports import Query
@@ -21,32 +26,26 @@ PAGE: Final = 1_000  # records of one query
 
 def entries(app: App, scope: Scope, span: Span | None) -> Iterator[LedgerEntry]:
     """Entries of the ledger."""
-    wanted = scope.wanted
-    least, most = (None, None) if span is None else (span.since, span.until)
-    if wanted.batch is not None:  # whoever may see it: what is not the caller's is not in its scope
-        streams = [pages(app, LEDGER_OF_BATCH, (wanted.batch,), least, most)]
+    since, until = (0, None) if span is None else (span.since, span.until)
+    if scope.wanted.batch is not None:  # whoever may see it: what is not the caller's is not in its scope
+        streams = [pages(app, LEDGER_OF_BATCH, (scope.wanted.batch,), since, until)]
     else:
-        streams = [pages(app, query, values, least, most) for query, values in scope.sources(LedgerEntry)]
+        streams = [
+            pages(app, query, values, max(since, began), until) for query, values, began in scope.sources(LedgerEntry)
+        ]
     for entry in _merged(streams, "created_at"):
-        if (
-            wanted.has(entry)
-            and _inside(scope, entry)
-            and (wanted.tags is None or any(tag in wanted.tags for tag in entry.tags))
-            and (wanted.deployment is None or deployment_shown(entry.deployment) == wanted.deployment)
-        ):
+        if scope.wanted.has_entry(entry) and scope.has_entry(entry):
             yield entry
 
 
 def days(app: App, scope: Scope, span: Span | None) -> Iterator[Day]:
-    """Sums by day, key, user, team, model and provider. Of some tags they are made from the entries."""
-    if scope.wanted.tags is not None or scope.wanted.batch is not None:
-        yield from _folded(entries(app, scope, span), lambda entry: [day_sum(entry)])
-        return
-    least, most = (None, None) if span is None else span.days
-    streams = [pages(app, query, values, least, most) for query, values in scope.sources(Day)]
-    for day in _merged(streams, "day"):
-        if scope.wanted.has(day):
-            yield day
+    """Sums by day, key, user, team, model and provider."""
+
+    def stored(part: Span) -> Iterator[Day]:
+        streams = [pages(app, query, values, *part.days) for query, values, _ in scope.sources(Day)]
+        return (day for day in _merged(streams, "day") if scope.wanted.has(day) and scope.has(day))
+
+    return _summed(app, scope, span, None if scope.wanted.of_entries else stored, lambda entry: [day_sum(entry)])
 
 
 def tag_days(app: App, scope: Scope, span: Span | None) -> Iterator[TagDay]:
@@ -54,18 +53,18 @@ def tag_days(app: App, scope: Scope, span: Span | None) -> Iterator[TagDay]:
 
     Slices are put together: id and slice are those of the first.
     """
-    tags = scope.wanted.tags
-    for _, slices in groupby(_sliced(app, scope, span), lambda each: (each.day, each.tag)):
-        whole = reduce(added, slices)
+
+    def stored(part: Span) -> Iterator[TagDay]:
+        return pages(app, TAG_DAYS, (), *part.days)
+
+    tags, all_of_it = scope.wanted.tags, scope.places is None and scope.wanted.plain
+    slices = _summed(
+        app, scope, span, stored if all_of_it else None, lambda entry: [tag_sum(entry, tag) for tag in entry.tags]
+    )
+    for _, same in groupby(slices, lambda each: (each.day, each.tag)):
+        whole = reduce(added, same)
         if tags is None or whole.tag in tags:
             yield whole
-
-
-def _sliced(app: App, scope: Scope, span: Span | None) -> Iterator[TagDay]:
-    if scope.places is None and scope.wanted.plain:
-        least, most = (None, None) if span is None else span.days
-        return pages(app, TAG_DAYS, (), least, most)
-    return _folded(entries(app, scope, span), lambda entry: [tag_sum(entry, tag) for tag in entry.tags])
 
 
 def pages(app: App, query: Query, values: tuple[str, ...], least: int | None, most: int | None) -> Iterator[Any]:
@@ -79,8 +78,23 @@ def pages(app: App, query: Query, values: tuple[str, ...], least: int | None, mo
         last = found[-1]
 
 
+def _summed(
+    app: App,
+    scope: Scope,
+    span: Span | None,
+    stored: Callable[[Span], Iterator[Any]] | None,
+    empties: Callable[[LedgerEntry], list[Any]],
+) -> Iterator[Any]:
+    """Sums of the span, newest first: those that are `stored`, and where there are none for it, those of entries."""
+    if stored is None:
+        yield from _folded(entries(app, scope, span), empties)
+        return
+    for part, whole in pieces(span or EVER, scope.settled):
+        yield from stored(part) if whole else _folded(entries(app, scope, part), empties)
+
+
 def _merged(streams: list[Iterator[Any]], order: str) -> Iterator[Any]:
-    """Newest first, each record once: one's own may be one's user's, too."""
+    """Newest first, each record once."""
     if len(streams) == 1:
         yield from streams[0]
         return
@@ -91,17 +105,13 @@ def _merged(streams: list[Iterator[Any]], order: str) -> Iterator[Any]:
             yield record
 
 
-def _inside(scope: Scope, entry: LedgerEntry) -> bool:
-    return scope.places is None or any(getattr(entry, field) == value for field, value in scope.places)
-
-
-def _folded(found: Iterator[LedgerEntry], sums: Any) -> Iterator[Any]:
+def _folded(found: Iterator[LedgerEntry], empties: Callable[[LedgerEntry], list[Any]]) -> Iterator[Any]:
     """The sums that entries are added to, day by day."""
     day, at = dict[str, Any](), 0
     for entry in found:
         if day_of(entry.created_at) != at:
             yield from sorted(day.values(), key=lambda each: each.id, reverse=True)
             day, at = {}, day_of(entry.created_at)
-        for empty in sums(entry):
+        for empty in empties(entry):
             day[empty.id] = added(day.get(empty.id, empty), entry)
     yield from sorted(day.values(), key=lambda each: each.id, reverse=True)

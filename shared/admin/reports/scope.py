@@ -1,18 +1,21 @@
 """Whose spend may be seen, and whose was asked for.
 
-Admins and their viewers see all of it. Any other key sees its own and its user's, and of a team that its user leads the
-team's. A search never leaves that, so that what is somebody else's costs and tells exactly what nothing would.
+Admins and their viewers see all of it. Any other key sees its user's, and of a team that its user leads the team's; a
+key without a user sees its own. That is what it cost to make what the caller may see (`access.visible`): nothing of a
+deleted namesake's, and nothing that the key has made for another user. A search never leaves that, so that what is
+somebody else's costs and tells exactly what nothing would.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from shared.admin.reports.names import model_shown
+from shared.admin.reports.names import deployment_shown, model_shown
 from shared.admin.sight import leads, sees_all
 from shared.app import App
 from shared.domain.access import Caller
-from shared.domain.keys import User, user_account
+from shared.domain.clock import DAY
+from shared.domain.keys import Team, team_account
 from shared.domain.ledger import Day, LedgerEntry
 from shared.storage.ports import Query
 from shared.storage.queries import (
@@ -27,7 +30,7 @@ from shared.storage.queries import (
     LEDGER_OF_USER,
 )
 
-__all__ = ["Scope", "Spent", "Wanted", "scope_of", "teams_of"]
+__all__ = ["Place", "Scope", "Spent", "Wanted", "scope_of"]
 
 _BY: Final[dict[tuple[type[Any], str], Query]] = {
     (Day, "key"): DAYS_OF_KEY,
@@ -39,6 +42,7 @@ _BY: Final[dict[tuple[type[Any], str], Query]] = {
     (LedgerEntry, "batch"): LEDGER_OF_BATCH,
 }
 _ALL: Final[dict[type[Any], Query]] = {Day: DAYS, LedgerEntry: LEDGER}
+_LONGEST: Final = 14 * DAY  # so long, at most, something runs and is counted: a job that has hung for ten is given up
 
 
 class Spent(Protocol):
@@ -60,7 +64,7 @@ class Spent(Protocol):
 class Wanted:
     """What was asked for; None: any."""
 
-    key: str | None = None  # key_id
+    keys: Collection[str] | None = None  # key_ids
     user: str | None = None
     teams: Collection[str] | None = None
     but_teams: Collection[str] = ()
@@ -71,9 +75,9 @@ class Wanted:
     batch: str | None = None
 
     def has(self, record: Spent) -> bool:
-        """Whether an entry or a sum is part of it, as far as its own fields tell."""
+        """Whether an entry or a sum is part of it, as far as what both have tells."""
         return (
-            (self.key is None or record.key == self.key)
+            (self.keys is None or record.key in self.keys)
             and (self.user is None or record.user == self.user)
             and (self.teams is None or record.team in self.teams)
             and (not self.but_teams or record.team not in self.but_teams)
@@ -81,48 +85,94 @@ class Wanted:
             and (self.model is None or self.model in {record.group, record.model, model_shown(record.model)})
         )
 
+    def has_entry(self, entry: LedgerEntry) -> bool:
+        """Whether an entry is part of it."""
+        return (
+            self.has(entry)
+            and (self.tags is None or any(tag in self.tags for tag in entry.tags))
+            and (self.batch is None or entry.batch == self.batch)
+            and (self.deployment is None or deployment_shown(entry.deployment) == self.deployment)
+        )
+
+    @property
+    def of_entries(self) -> bool:
+        """Whether something is asked about that no sum by day has."""
+        return not (self.tags is self.batch is self.deployment is None)
+
     @property
     def plain(self) -> bool:
-        """Whether no field of an entry is asked about: then the sums by tag have the answer."""
-        return self.key is self.user is self.teams is self.model is self.group is None and not self.but_teams
+        """Whether nothing but tags is asked about: then the sums by tag have the answer."""
+        return (
+            self.keys is self.user is self.teams is self.model is self.group is self.deployment is self.batch is None
+            and not self.but_teams
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where to look: what has this value in this field, and began at `since` or later."""
+
+    field: str
+    value: str
+    since: int = 0
+    alone: bool = False  # of a key: what it has made while it had no user
+
+    def has(self, record: Spent) -> bool:
+        return getattr(record, self.field) == self.value and not (self.alone and record.user is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where to look: fields and values of which one has to agree; None for everywhere."""
+    """Where to look, None for everywhere, and for what."""
 
-    places: tuple[tuple[str, str], ...] | None
+    places: tuple[Place, ...] | None
     wanted: Wanted
 
-    def sources(self, kind: type[Any]) -> list[tuple[Query, tuple[str, ...]]]:
-        """The queries that find all of it."""
+    def has(self, record: Spent) -> bool:
+        """Whether a sum by day is in one of the places; from `settled` on, that is so for all of it."""
+        return self.places is None or any(place.has(record) for place in self.places)
+
+    def has_entry(self, entry: LedgerEntry) -> bool:
+        """Whether an entry is: what it is for has to have begun there, too."""
+        began = entry.created_at if entry.started_at is None else entry.started_at
+        return self.places is None or any(place.has(entry) and began >= place.since for place in self.places)
+
+    @property
+    def settled(self) -> int:
+        """Since when sums by day hold nothing of a namesake: whatever one had begun is over."""
+        since = max((place.since for place in self.places or ()), default=0)
+        return since + _LONGEST if since else 0
+
+    def sources(self, kind: type[Any]) -> list[tuple[Query, tuple[str, ...], int]]:
+        """The queries that find all of it, and from which moment on."""
         if self.places is None:
-            return [(_ALL[kind], ())]
-        return [(_BY[kind, field], (value,)) for field, value in self.places]
+            return [(_ALL[kind], (), 0)]
+        return [(_BY[kind, place.field], (place.value,), place.since) for place in self.places]
 
 
-def scope_of(app: App, caller: Caller, wanted: Wanted) -> Scope:
-    """What the caller may see of what it asks for."""
-    if sees_all(caller):
+def scope_of(app: App, caller: Caller, wanted: Wanted, *, about_all: bool = False) -> Scope:
+    """What the caller may see of what it asks for. `about_all`: in a report about all, which a key may be let read."""
+    if sees_all(caller) or (about_all and caller.reads_spend):
         return Scope(places=_narrowest(wanted), wanted=wanted)
     if wanted.teams and all(leads(app, caller, team) for team in wanted.teams):
-        return Scope(places=tuple(("team", team) for team in wanted.teams), wanted=wanted)
-    own = [("key", caller.key)] if caller.user is None else [("key", caller.key), ("user", caller.user)]
-    return Scope(places=tuple(own), wanted=wanted)
+        return Scope(places=tuple(_place_of_team(app, team) for team in wanted.teams), wanted=wanted)
+    if caller.user is None:
+        own = Place(field="key", value=caller.key, alone=True)
+    else:
+        own = Place(field="user", value=caller.user, since=caller.since)
+    return Scope(places=(own,), wanted=wanted)
 
 
-def teams_of(app: App, caller: Caller) -> list[str]:
-    """The teams of a caller: its key's and its user's."""
-    user = None if caller.user is None else app.documents.get(User, user_account(caller.user))
-    own = () if caller.team is None else (caller.team,)
-    return list(dict.fromkeys((*own, *(() if user is None else user.teams))))
+def _place_of_team(app: App, team_id: str) -> Place:
+    team = app.documents.get(Team, team_account(team_id))
+    return Place(field="team", value=team_id, since=0 if team is None else team.since)
 
 
-def _narrowest(wanted: Wanted) -> tuple[tuple[str, str], ...] | None:
-    if wanted.key is not None:
-        return (("key", wanted.key),)
+def _narrowest(wanted: Wanted) -> tuple[Place, ...] | None:
+    if wanted.keys is not None:
+        return tuple(Place(field="key", value=key) for key in wanted.keys)
     if wanted.user is not None:
-        return (("user", wanted.user),)
+        return (Place(field="user", value=wanted.user),)
     if wanted.teams is not None:
-        return tuple(("team", team) for team in wanted.teams)
+        return tuple(Place(field="team", value=team) for team in wanted.teams)
     return None

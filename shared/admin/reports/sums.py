@@ -1,11 +1,12 @@
 """Adding up: integers of nano-dollars, tokens and lines, and how they look when they leave."""
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
 from shared.domain.batch import Counts
 from shared.domain.cost import Cost, dollars
 
-__all__ = ["Facts", "Sum", "exact", "facts"]
+__all__ = ["Facts", "Sum", "exact", "facts", "summed", "told"]
 
 _CACHED: Final = frozenset({"cached_text", "cached_audio"})
 _WRITTEN: Final = "cache_write"
@@ -73,7 +74,8 @@ class Sum:
     @property
     def exact(self) -> str | None:
         """US dollars to the nano-dollar; None where nothing of what ran has a known price."""
-        return None if self.facts.unpriced and not self.facts.priced else exact(self.facts.nano)
+        found = self.facts
+        return None if found.unpriced and not found.priced and not found.nano else exact(found.nano)
 
     def metrics(self) -> dict[str, Any]:
         """LiteLLM's `metrics`, with two members of our own."""
@@ -91,6 +93,20 @@ class Sum:
             "api_requests": found.completed + found.failed,
             "unpriced_requests": found.unpriced,
         }
+
+
+def summed(records: Iterable[Counted]) -> Sum:
+    """The sum of all of them."""
+    found = Sum()
+    for each in records:
+        found.add(facts(each))
+    return found
+
+
+def told(name: str, sum: Sum) -> dict[str, Any]:
+    """An amount under its name; beside it the exact one, None where none is known, and how many have no known price."""
+    nano, unpriced = sum.facts.nano, sum.facts.unpriced
+    return {name: dollars(nano), f"{name}_exact": sum.exact, "unpriced_requests": unpriced}
 
 
 def exact(nano: int) -> str:

@@ -11,11 +11,11 @@ from shared.domain.clock import DAY, SECOND
 from shared.domain.errors import BadRequest
 from shared.domain.ledger import day_of
 
-__all__ = ["Span", "day_number", "day_shown", "days_after", "last_days", "moment_shown", "span"]
+__all__ = ["EVER", "Span", "day_number", "day_shown", "days_after", "last_days", "moment_shown", "pieces", "span"]
 
 _SHAPE: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[ T]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(\.[0-9]{1,6})?)?(Z|[+ -][0-9]{2}:[0-9]{2})?)?"
+    r"(?:[ T]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(\.[0-9]{1,6})?)?(Z|[+ -](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
 )
 _FORM: Final = "YYYY-MM-DD, with a time behind it if you like: 2026-11-21 or 2026-11-21T18:30:00Z"
 _ECHO: Final = 50
@@ -34,6 +34,26 @@ class Span:
     def days(self) -> tuple[int, int]:
         """The first and the last day, as the ledger's sums have them: 20261121."""
         return day_of(self.since), day_of(self.until)
+
+
+EVER: Final = Span(0, (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1))
+
+
+def pieces(span: Span, sure: int = 0) -> Iterator[tuple[Span, bool]]:
+    """The parts of a span, the newest first, and of each whether it is whole days; before `sure` none counts as such.
+
+    There are three at most: the whole days, and what is before and behind them.
+    """
+    first = -(-max(span.since, sure) // DAY) * DAY
+    end = (span.until + 1) // DAY * DAY
+    if first >= end:
+        yield span, False
+        return
+    if end <= span.until:
+        yield Span(end, span.until), False
+    yield Span(first, end - 1), True
+    if span.since < first:
+        yield Span(span.since, first - 1), False
 
 
 def span(start: str | None, end: str | None) -> Span | None:
@@ -90,7 +110,7 @@ def moment_shown(at: int) -> str:
 
 def _moment(text: str, name: str) -> tuple[int, int]:
     """Milliseconds since 1970, and how many milliseconds the text stands for: a day, a minute, a second or one."""
-    match = _SHAPE.fullmatch(text.strip())
+    match = _SHAPE.fullmatch(text)
     if match is None:
         raise _wrong(text, name)
     day, clock, second, fraction, zone = match.groups()

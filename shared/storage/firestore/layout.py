@@ -16,6 +16,7 @@ import msgspec
 from shared.domain.account import Rate
 from shared.domain.errors import Poison, TooLarge
 from shared.domain.keys import Alias
+from shared.domain.passthrough import ProjectNumber
 from shared.domain.places import Cooldown, Habit, Headroom, Slot
 from shared.storage.names import Plain, document_id, searchable
 from shared.storage.ports import Record
@@ -47,7 +48,7 @@ LONGEST: Final = 1_000_000  # bytes of a record; a document may have 1 MiB, with
 # Every kind that is stored: those that are searched, and those that are only ever asked for by id.
 KINDS: Final[tuple[type[Any], ...]] = tuple(
     sorted(
-        {query.kind for query in ALL} | {Alias, Cooldown, Habit, Headroom, Rate, Slot},
+        {query.kind for query in ALL} | {Alias, Cooldown, Habit, Headroom, ProjectNumber, Rate, Slot},
         key=lambda kind: kind.__name__,
     )
 )
