@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _ADMINS_ALONE: Final = ("user_id", "team_id", "key_type", "allowed_routes", "spend")  # of what a key may be changed in
+_ALLOWANCE: Final = frozenset({"max_budget_in_team", "budget_duration"})
 
 
 def may_ask(call: Call) -> None:
@@ -83,8 +84,9 @@ def may_name(call: Call, wanted: Collection[Mapping[str, Any]]) -> None:
 
 
 def may_budget(call: Call, wanted: Mapping[str, Any]) -> None:
-    """Forbidden where a team's admin would set his own budget in the team."""
-    if not call.caller.admin and wanted.get("user_id") == call.caller.user and "max_budget_in_team" in wanted:
+    """Forbidden where a team's admin would set his own budget in the team, or when it begins anew."""
+    own = wanted.get("user_id") == call.caller.user
+    if not call.caller.admin and own and not _ALLOWANCE.isdisjoint(wanted):
         raise Forbidden("Only an admin may change your own budget in the team.", type="auth_error")
 
 

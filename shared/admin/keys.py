@@ -27,7 +27,7 @@ from shared.admin.former import remember
 from shared.admin.graces import begin, refuse_taken, until
 from shared.admin.keyring import KeyRing
 from shared.admin.names import new_secret
-from shared.admin.people import alias_id, others_of_key
+from shared.admin.people import alias_id, may_lead, others_of_key, team_for_key
 from shared.admin.terms import changed_key, new_key
 from shared.app import App
 from shared.domain.access import Caller
@@ -104,7 +104,7 @@ def place(
         created_by=by.user or by.key,
         updated_at=now,
     )
-    write_others = others_of_key(tx, app, key, None, user_is_new=user_is_new)
+    write_others = others_of_key(tx, app, by, key, None, user_is_new=user_is_new)
     account = budgeted(opened(tx, key_id, f"Key={key.key_alias or key.key_name}"), asked, now)
     account = replace(account, caps=caps_of(fields))
 
@@ -128,7 +128,7 @@ def update(app: App, by: Caller, key: Key, asked: Asked) -> tuple[Key, Account]:
     def body(tx: Transaction) -> tuple[Key, Account]:
         before, account = _live(tx, key)
         after, account = _changed(app, before, account, asked)
-        write_others = others_of_key(tx, app, after, before)
+        write_others = others_of_key(tx, app, by, after, before)
         tx.put(after)
         tx.put(account)
         write_others()
@@ -155,7 +155,7 @@ def regenerate(app: App, by: Caller, key: Key, asked: Asked) -> Made:
         before, account = _live(tx, key)
         refuse_taken(tx, id, "new_key", now, of=key.key_id)
         after, account = _changed(app, replace(before, id=id, key_name=shown(secret)), account, asked)
-        write_others = others_of_key(tx, app, after, before)
+        write_others = others_of_key(tx, app, by, after, before)
         tx.delete(Key, before.id)
         remember(tx, before, now, lives=True)
         tx.add(after)
@@ -175,6 +175,7 @@ def block(app: App, by: Caller, key: Key, *, blocked: bool) -> tuple[Key, Accoun
 
     def body(tx: Transaction) -> tuple[Key, Account]:
         before, account = _live(tx, key)
+        may_lead(by, team_for_key(tx, before.team_id))
         after = replace(before, blocked=blocked, updated_at=app.now())
         tx.put(after)
         return after, account

@@ -19,6 +19,7 @@ from shared.admin.people import (
     email_id,
     keys_of_team,
     live_team,
+    may_lead,
     member_of,
     with_member,
     with_team,
@@ -51,6 +52,7 @@ def add(app: App, by: Caller, team_id: str, asked: Asked) -> Joined:
 
     def body(tx: Transaction) -> Joined:
         team = live_team(tx, team_id)
+        may_lead(by, team)
         account = tx.get(Account, team.id) or Account(id=team.id)
         team = replace(team, updated_at=app.now())
         joined, write = joining(tx, app, team, account, wanted=asked["member"], asked=asked, creates=by.admin)
@@ -68,13 +70,13 @@ def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Memb
 
     def body(tx: Transaction) -> tuple[Team, Member, Account | None]:
         team = live_team(tx, team_id)
+        may_lead(by, team)
         before = _member(tx, team, asked)
         budget = before.max_budget_in_team
         if "max_budget_in_team" in asked:
             budget = amount(asked["max_budget_in_team"], "max_budget_in_team")
         member = replace(before, role=asked.get("role") or before.role, max_budget_in_team=budget)
-        members = tuple(member if each.user_id == member.user_id else each for each in team.members)
-        team = replace(team, members=members, updated_at=app.now())
+        team = replace(_with(team, member), updated_at=app.now())
         account = allowance(tx, app, team, member.user_id)
         if account is not None:
             account = lasting(account, asked, "budget_duration", app.now())
@@ -89,8 +91,20 @@ def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Memb
 
 
 def remove(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Account]:
-    """The team without this member, whose keys of this team are deleted, and before that: so it may be done again."""
-    leaving = app.documents.transact(lambda tx: _member(tx, live_team(tx, team_id), asked)).user_id
+    """The team without this member, whose keys of this team are deleted, and before that: so it may be done again.
+
+    Who leads the team leads it no more before his keys are looked for: else he could go on making some.
+    """
+
+    def demoted(tx: Transaction) -> str:
+        team = live_team(tx, team_id)
+        may_lead(by, team)
+        leaving = _member(tx, team, asked)
+        if leaving.role == "admin":
+            tx.put(_with(team, replace(leaving, role="user")))
+        return leaving.user_id
+
+    leaving = app.documents.transact(demoted)
     delete_keys(app, by, [key for key in keys_of_team(app, team_id) if key.user_id == leaving])
 
     def body(tx: Transaction) -> Team:
@@ -107,6 +121,11 @@ def remove(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Acco
     app.remembered(KeyRing).forget(Team, team.id)
     audit(by, "team/member_delete", team_id, asked)
     return team, account_of(app, team.id)
+
+
+def _with(team: Team, member: Member) -> Team:
+    """The team with a member as he is now."""
+    return replace(team, members=tuple(member if each.user_id == member.user_id else each for each in team.members))
 
 
 def joining(

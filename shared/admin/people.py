@@ -7,9 +7,11 @@ from typing import Final
 import msgspec
 
 from shared.admin.asked import begun, budgeted, opened
+from shared.admin.sight import leads_team
 from shared.app import App
+from shared.domain.access import Caller
 from shared.domain.account import Account
-from shared.domain.errors import BadRequest, NotFound
+from shared.domain.errors import BadRequest, Forbidden, NotFound
 from shared.domain.ids import derived
 from shared.domain.keys import Alias, Key, Member, Team, User, member_account, team_account, user_account
 from shared.storage.ports import Transaction
@@ -23,6 +25,7 @@ __all__ = [
     "emptied",
     "keys_of_team",
     "live_team",
+    "may_lead",
     "member_of",
     "name_of_team",
     "others_of_key",
@@ -127,11 +130,20 @@ def emptied(tx: Transaction, team_id: str, user_id: str) -> Account | None:
     return None if account is None else opened(tx, account.id, "")
 
 
+def may_lead(by: Caller, team: Team | None) -> None:
+    """Forbidden unless the caller is an admin, or one of this team's, as the transaction sees it: who was one when he
+    asked, and is none any more, comes too late.
+    """
+    if not by.admin and (team is None or not leads_team(by, team)):
+        raise Forbidden("Only an admin may do this.", type="auth_error")
+
+
 def others_of_key(
-    tx: Transaction, app: App, key: Key, before: Key | None, *, user_is_new: bool = False
+    tx: Transaction, app: App, by: Caller, key: Key, before: Key | None, *, user_is_new: bool = False
 ) -> Callable[[], None]:
     """Read the alias, the team and the user of a key; what is returned writes what has to change with it."""
     team = team_for_key(tx, key.team_id)
+    may_lead(by, team)
     alias, old = key.key_alias, None if before is None else before.key_alias
     if alias is not None and alias != old and taken(tx, alias_id(alias), key.key_id):
         message = f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required."

@@ -39,8 +39,9 @@ def test_a_teams_admin_gets_round_none_of_his_own_limits(api: Api, lead: dict[st
     nobodys = key_of(api, team_id="t")
     assert told(api.post("/key/service-account/generate", json={"team_id": "t"}, headers=lead))[0] == 403
     assert told(api.post(f"/key/{nobodys['token']}/regenerate", headers=lead))[0] == 403
-    own = {"team_id": "t", "user_id": "lead", "max_budget_in_team": 1_000_000}
-    assert told(api.post("/team/member_update", json=own, headers=lead))[0] == 403
+    for more in ({"max_budget_in_team": 1_000_000}, {"max_budget_in_team": None}, {"budget_duration": "1s"}):
+        own = {"team_id": "t", "user_id": "lead", **more}
+        assert told(api.post("/team/member_update", json=own, headers=lead))[0] == 403
     minted = ok(api.post("/key/generate", json={"team_id": "t"}, headers=lead))
     ok(api.post("/team/member_delete", json={"team_id": "t", "user_id": "lead"}))
     assert uses(api, minted["key"]) == 401
