@@ -446,6 +446,8 @@ def test_a_table_is_sent_in_pieces() -> None:
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [
+        ({"prompt_tokens": 5.0, "completion_tokens": 1e1}, Tokens(text=5, output=10)),
+        ({"prompt_tokens": 5.5, "completion_tokens": 1}, None),
         ({"prompt_tokens": 9, "completion_tokens": 12}, Tokens(text=9, output=12)),
         ({"input_tokens": 9, "output_tokens": 12}, Tokens(text=9, output=12)),
         (

@@ -73,6 +73,8 @@ def _cost(meter: Meter, tokens: Tokens, day: str) -> int | None:
 
 def _count(found: Mapping[str, Any], *names: str) -> int | None:
     value = next((found[name] for name in names if found.get(name) is not None), None)
+    if isinstance(value, float) and value.is_integer():  # 5.0 is a whole number of JSON's, too
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
