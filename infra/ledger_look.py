@@ -66,7 +66,7 @@ class _Said(NamedTuple):
 
     cost: Cost
     counts: Counts
-    place: tuple[str, str, str | None]  # group, deployment and provider
+    place: tuple[str, str, str]  # group, deployment and provider
     at: int
 
 
@@ -225,10 +225,10 @@ def _shard(found: Look, batch: Batch, shard: Shard, entry: _Said | None, mark: M
         found.compare("shards", shard.id, "counts in its entry", entry.counts, shard.result.counts, *marks)
 
 
-def _place(app: App, part: Shard | VertexJob, entry: _Said) -> tuple[str, str, str | None]:
-    """Where it ran. What is no longer configured may have been any provider's."""
-    deployment = app.config.deployment(part.deployment)
-    return part.group, part.deployment, entry.place[2] if deployment is None else deployment.provider
+def _place(app: App, part: Shard | VertexJob, entry: _Said) -> tuple[str, str, str]:
+    """Where it ran. What is not configured, or was not when the entry was written, may have been any provider's."""
+    deployment, said = app.config.deployment(part.deployment), entry.place[2]
+    return part.group, part.deployment, said if deployment is None or not said else deployment.provider
 
 
 def _dated(found: Look, id: str, entry: _Said, since: int, until: int | None) -> None:

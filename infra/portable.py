@@ -14,16 +14,12 @@ from shared.config_file import ENVIRONMENT, KEYS
 from shared.domain.errors import ConfigError
 from shared.listed_deployment import LOCATION
 from shared.listed_entry import PARAMETERS
+from shared.listed_settings import GENERAL, held
 from shared.litellm import expanded, fallbacks, not_ours, split_model
 
 __all__ = ["named_keys", "portable"]
 
 _OWN: Final = "vertex_credentials"  # which functions do not need: they are accounts of Google's themselves
-_GENERAL: Final = (
-    "max_batch_file_size_mb",
-    "max_batch_file_records",
-    "litellm_key_header_name",
-)  # of general_settings; the master key is a secret
 
 
 def named_keys(text: str, environment: Mapping[str, str]) -> list[str]:
@@ -41,10 +37,12 @@ def portable(text: str, *, name: str, environment: Mapping[str, str]) -> str:
     shown = {variable for entry in entries for variable in _names({**entry, "litellm_params": _plain(entry)})}
     if both := sorted(shown & {*named_keys(text, environment)}):
         raise ConfigError(f"{name}: {', '.join(both)} cannot be a key and something else")
+    general = _section(document, "general_settings")
     written = {
         "model_list": [_entry(entry, name, environment) for entry in entries],
         "offpeak": _resolved(document.get("offpeak") or {}, environment),
-        "general_settings": _general(document, environment),
+        "general_settings": _resolved({key: value for key, value in general.items() if key in GENERAL}, environment),
+        "litellm_settings": _resolved(held(_section(document, "litellm_settings")), environment),
     }
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 
@@ -126,10 +124,10 @@ def _names(value: Any) -> Iterator[str]:
             return
 
 
-def _general(document: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    said = document.get("general_settings")
-    wanted = {key: said[key] for key in _GENERAL if key in said} if isinstance(said, dict) else {}
-    return dict(_resolved(wanted, environment))
+def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """A section of LiteLLM's; what does not hold of it may be anything, so it stays here."""
+    said = document.get(name)
+    return said if isinstance(said, dict) else {}
 
 
 def _document(text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from shared.config_file import ENVIRONMENT, ConfigFile
 from shared.domain.errors import ConfigError
 from shared.terms import KeyBounds, KeyDefaults, TeamDefaults, Terms, UserDefaults
 
-__all__ = ["passed_over", "terms_of"]
+__all__ = ["GENERAL", "TRAVELS", "held", "passed_over", "terms_of"]
 
 _OURS, _THEIRS, _ROUTER = "litellm_settings", "general_settings", "router_settings"
 _BLOCKS: Final[Mapping[str, tuple[str, type[Any]]]] = {
@@ -21,15 +21,17 @@ _BLOCKS: Final[Mapping[str, tuple[str, type[Any]]]] = {
     "default_team_params": ("team", TeamDefaults),
 }
 _INTERNAL: Final = {"max_internal_user_budget": "max_budget", "internal_user_budget_duration": "budget_duration"}
+_INTERNAL_TOO: Final = "default_max_internal_user_budget"  # the former where that is not said (litellm 1.106.2)
 _TEAMS: Final = "default_team_settings"
-_HONOURED: Final = {*_BLOCKS, *_INTERNAL, _TEAMS}
+TRAVELS: Final = frozenset({*_BLOCKS, *_INTERNAL, _INTERNAL_TOO})  # of litellm_settings: what `held` has
+_HONOURED: Final = TRAVELS | {_TEAMS}
 _PRICES: Final = "what is charged is what offpeak.prices and the price book say"
 _ENTER: Final = "whoever comes with a key enters, and nobody else"
 _HANDED_OUT: Final = "keys are made by admins, and of a team by its admins"
 _MEANS: Final = "admins' routes are for admins, and allowed_routes of a key says what it is for"
-_GENERAL: Final = frozenset(
-    {"master_key", "litellm_key_header_name", "max_batch_file_size_mb", "max_batch_file_records"}
-    | {"max_batch_file_uploads_per_day"}
+_MASTER: Final = "master_key"
+GENERAL: Final = frozenset(  # of general_settings, beside the master key, which is a secret
+    {"litellm_key_header_name", "max_batch_file_size_mb", "max_batch_file_records", "max_batch_file_uploads_per_day"}
 )
 _REFUSED: Final[Mapping[str, Mapping[str, str]]] = {  # why, and what instead
     _OURS: {
@@ -79,15 +81,39 @@ def terms_of(source: ConfigFile, environment: Mapping[str, str]) -> Terms:
         if said is not None:
             found[place] = source.checked(model, source.resolved(said, environment, _OURS, name), _OURS, name)
     internal = {of: settings[name] for name, of in _INTERNAL.items() if settings.get(name) is not None}
+    if settings.get(_INTERNAL_TOO) is not None:
+        internal.setdefault("max_budget", settings[_INTERNAL_TOO])
     if internal:
         found["internal_user"] = source.checked(TeamDefaults, source.resolved(internal, environment, _OURS), _OURS)
-    old = settings.get(_TEAMS)
-    if isinstance(old, list) and old and isinstance(old[0], dict) and old[0].get("max_budget") is not None:
-        legacy = source.resolved({"max_budget": old[0]["max_budget"]}, environment, _OURS, _TEAMS)
+    budget = _of_teams(settings)
+    if budget is not None:
+        legacy = source.resolved({"max_budget": budget}, environment, _OURS, _TEAMS)
         of_teams = source.checked(TeamDefaults, legacy, _OURS, _TEAMS)
         newer = found.get("team", TeamDefaults())
         found["team"] = newer if newer.max_budget is not None else newer.model_copy(update=of_teams.said)
     return Terms(**found)
+
+
+def held(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of `litellm_settings` what holds, so that it says the same, and nothing beside it: settings of teams have keys of
+    others in them.
+    """
+    found: dict[str, Any] = {}
+    for name, (_, model) in _BLOCKS.items():
+        said = settings.get(name)
+        if isinstance(said, dict):
+            found[name] = {key: value for key, value in said.items() if key in model.model_fields}
+    found |= {name: settings[name] for name in (*_INTERNAL, _INTERNAL_TOO) if settings.get(name) is not None}
+    budget = _of_teams(settings)
+    if budget is not None and found.get("default_team_params", {}).get("max_budget") is None:
+        found["default_team_params"] = {**found.get("default_team_params", {}), "max_budget": budget}
+    return found
+
+
+def _of_teams(settings: Mapping[str, Any]) -> Any:
+    """The budget of new teams, as LiteLLM had it before `default_team_params`."""
+    old = settings.get(_TEAMS)
+    return old[0].get("max_budget") if isinstance(old, list) and old and isinstance(old[0], dict) else None
 
 
 def passed_over(source: ConfigFile, known: frozenset[str]) -> list[str]:
@@ -98,7 +124,7 @@ def passed_over(source: ConfigFile, known: frozenset[str]) -> list[str]:
         said = _section(source, _OURS).get(name)
         inner = said if isinstance(said, dict) else {}
         names += [f"{_OURS}.{name}.{each}" for each in inner if each not in model.model_fields]
-    names += [f"{_THEIRS}.{name}" for name in _section(source, _THEIRS) if name not in _GENERAL]
+    names += [f"{_THEIRS}.{name}" for name in _section(source, _THEIRS) if name not in {*GENERAL, _MASTER}]
     names += [f"{_ROUTER}.{name}" for name in _section(source, _ROUTER)]
     return sorted(names)
 

@@ -33,6 +33,12 @@ litellm_settings:
     assert terms.team.said == {"max_budget": 3.0, "tpm_limit": 5}
 
 
+def test_the_budget_of_internal_users_has_two_names_and_the_first_counts() -> None:
+    both = "litellm_settings: {max_internal_user_budget: 3, default_max_internal_user_budget: 4}"
+    assert read(both).terms.internal_user.max_budget == 3
+    assert read("litellm_settings: {default_max_internal_user_budget: 4}").terms.internal_user.max_budget == 4
+
+
 @pytest.mark.parametrize(
     ("text", "line", "name"),
     [

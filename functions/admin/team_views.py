@@ -13,13 +13,13 @@ from functions.http import Call
 from functions.spend.answers import array_answer
 from shared.admin import teams
 from shared.admin.keys import account_of
-from shared.admin.sight import leads_team, sees_all, sees_key, sees_user
+from shared.admin.sight import leads_team, sees_all, sees_user
 from shared.admin.together import together
 from shared.admin.users import find as find_user
 from shared.domain.account import Account, at
 from shared.domain.errors import BadRequest, Forbidden, NotFound
 from shared.domain.keys import Key, Team, User, member_account, user_account
-from shared.storage.queries import KEYS_OF_TEAM, TEAMS
+from shared.storage.queries import KEYS_OF_KEY_ID, KEYS_OF_TEAM, KEYS_OF_USER, TEAMS
 
 __all__ = ["available", "info", "listing", "pages"]
 
@@ -48,7 +48,7 @@ def info(call: Call) -> dict[str, Any]:
     return {
         "team_id": team_id,
         "team_info": team_row(team, account_of(call.app, team.id), _emails(call, team)),
-        "keys": [key_row(each, account_of(call.app, each.key_id)) for each in _keys(call, team)],
+        "keys": [key_row(each, account_of(call.app, each.key_id)) for each in _Keys(call).of(team)],
         "team_memberships": _memberships(call, team),
     }
 
@@ -58,14 +58,15 @@ def listing(call: Call) -> Response:
     args = call.request.args
     wanted, user_id = args.get("organization_id"), args.get("user_id")
     found = sorted(_candidates(call), key=lambda team: team.team_alias or "")
-    rows = [team_row(team, account_of(call.app, team.id)) for team in found]
+    accounts, keys = together(call.app, Account, (team.id for team in found)), _Keys(call)
+    rows = [team_row(team, at(accounts.get(team.id) or Account(id=team.id), call.app.now())) for team in found]
     return array_answer(
         [
             msgspec.json.encode(
                 {
                     **row,
                     "team_memberships": _memberships(call, team, user_id) if user_id else [],
-                    "keys": [key_row(each) for each in _keys(call, team)],
+                    "keys": [key_row(each) for each in keys.of(team)],
                 }
             )
             for team, row in zip(found, rows, strict=True)
@@ -86,7 +87,7 @@ def pages(call: Call) -> dict[str, Any]:
         name = (team.team_alias or "").lower()
         return alias in name and (not search or search in name or search == team.team_id.lower()) and asked(team)
 
-    found = _candidates(call)
+    found, keys = _candidates(call), _Keys(call)
     page = page_of(
         call,
         iter(()) if "status" in args else found,  # what was deleted is not kept
@@ -105,7 +106,7 @@ def pages(call: Call) -> dict[str, Any]:
                 "members_count": len(team.members),
                 "keys_count": count(call, KEYS_OF_TEAM, team.team_id)
                 if _all_of(call, team)
-                else len(_keys(call, team, _GULP)),
+                else len(keys.of(team, _GULP)),
             }
             for team in page.items
         ],
@@ -148,12 +149,26 @@ def _all_of(call: Call, team: Team) -> bool:
     return sees_all(call.caller) or leads_team(call.caller, team)
 
 
-def _keys(call: Call, team: Team, most: int = _SHOWN) -> list[Key]:
-    """The newest keys of a team that the caller may see."""
-    if _all_of(call, team):
-        return newest(call, KEYS_OF_TEAM, team.team_id, limit=most)
-    found: list[Key] = newest(call, KEYS_OF_TEAM, team.team_id, limit=_GULP)
-    return [each for each in found if sees_key(call.caller, each)][:most]
+class _Keys:
+    """The keys of teams that the caller may see. The caller's own are read once for all teams of an answer."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._own: list[Key] | None = None
+
+    def of(self, team: Team, most: int = _SHOWN) -> list[Key]:
+        """The newest of one team."""
+        if _all_of(self._call, team):
+            return newest(self._call, KEYS_OF_TEAM, team.team_id, limit=most)
+        if self._own is None:
+            self._own = self._read()
+        return [each for each in self._own if each.team_id == team.team_id][:most]
+
+    def _read(self) -> list[Key]:
+        caller = self._call.caller
+        if caller.user is None:
+            return newest(self._call, KEYS_OF_KEY_ID, caller.key, limit=1)
+        return list(records(self._call, KEYS_OF_USER, caller.user))
 
 
 def _emails(call: Call, team: Team) -> dict[str, str | None]:

@@ -27,10 +27,25 @@ locals {
     { for target, sender in local.senders : target => { account = local.emails[sender], audience = local.audiences[target] } },
   )
 
+  # What of these sections holds: GENERAL and TRAVELS of shared/listed_settings.py.
+  held = {
+    general_settings = ["litellm_key_header_name", "max_batch_file_records", "max_batch_file_size_mb", "max_batch_file_uploads_per_day"]
+    litellm_settings = [
+      "default_internal_user_params",
+      "default_key_generate_params",
+      "default_max_internal_user_budget",
+      "default_team_params",
+      "internal_user_budget_duration",
+      "max_internal_user_budget",
+      "upperbound_key_generate_params",
+    ]
+  }
+
   # An unquoted day is a point in time to Terraform; Offpeak wants the day.
   config = replace(
     yamlencode({
-      general_settings = { for name in ["max_batch_file_records", "max_batch_file_size_mb"] : name => local.given.general_settings[name] if can(local.given.general_settings[name]) }
+      general_settings = { for name in local.held.general_settings : name => local.given.general_settings[name] if can(local.given.general_settings[name]) }
+      litellm_settings = { for name in local.held.litellm_settings : name => local.given.litellm_settings[name] if can(local.given.litellm_settings[name]) }
       model_list       = local.given.model_list
       offpeak          = merge(try(local.given.offpeak, null), { events = local.events })
     }),

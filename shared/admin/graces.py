@@ -40,7 +40,7 @@ def begin(tx: Transaction, old: Key, new: Key, until: int | None) -> None:
     if until is None:
         tx.delete(Grace, old.id)
     else:
-        tx.put(Grace(id=old.id, key=new.id, key_id=new.key_id, until=until))
+        tx.put(Grace(id=old.id, key=new.id, key_id=new.key_id, rotation=new.rotations, until=until))
 
 
 def refuse_taken(tx: Transaction, id: str, name: str, now: int, *, of: str | None = None) -> None:

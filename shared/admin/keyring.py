@@ -92,7 +92,9 @@ class KeyRing:
         if grace is None or grace.until <= app.now():
             return None
         record = self._get(app, Key, grace.key)
-        return record if record is not None and record.key_id == grace.key_id else None
+        if record is None or (record.key_id, record.rotations) != (grace.key_id, grace.rotation):
+            return None  # another rotation has been since, even if it brought the same secret back
+        return record
 
     def _needed(self, app: App, kind: type[R], id: str | None, what: str) -> R | None:
         if id is None:

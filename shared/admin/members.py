@@ -158,7 +158,7 @@ def joining(
         users += () if user is None else (with_team(user, team.team_id),)
         fresh += new
         role = each.get("role") or "user"
-        team = with_member(team, Member(user_id=user_id, role=role, max_budget_in_team=budget))
+        team = with_member(team, Member(user_id=user_id, role=role, max_budget_in_team=budget, joined_at=now))
     members = team.members[before:]
     found = {each.user_id: allowance(tx, app, team, each.user_id) for each in members}
     paying = {each: lasting(one, asked, "budget_duration", now) for each, one in found.items() if one is not None}

@@ -49,4 +49,5 @@ def teams_of(app: App, caller: Caller) -> list[str]:
 def _role(caller: Caller, team: Team) -> str | None:
     if caller.user is None:
         return None
-    return next((each.role for each in team.members if each.user_id == caller.user), None)
+    found = next((each for each in team.members if each.user_id == caller.user), None)
+    return None if found is None or found.joined_at < caller.since else found.role

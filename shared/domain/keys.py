@@ -57,6 +57,7 @@ class Key:
     blocked: bool = False
     expires_at: int | None = None
     fields: str = "{}"
+    rotations: int = 0  # how often it was made anew
     created_at: int
     created_by: str
     updated_at: int
@@ -74,6 +75,7 @@ class Member:
     user_id: str
     role: str = "user"  # or `admin`
     max_budget_in_team: int | None = None  # nano-dollars
+    joined_at: int = 0  # before a user of this name began, it was a namesake, of whom nothing is inherited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ class Grace:
     id: str  # of the old secret, as that of a key
     key: str  # the id of the key with the secret that took its place
     key_id: str
+    rotation: int  # the one of the key that made it; after another it stands for nothing
     until: int
 
 

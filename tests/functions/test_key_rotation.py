@@ -247,3 +247,15 @@ def test_of_a_body_and_a_query_the_body_counts(api: Api) -> None:
     fresh = ok(api.post(f"/key/regenerate?key={other['token']}", json={"key": made["token"]}))
     assert fresh["key_id"] == made["key_id"]
     assert api.post(f"/key/regenerate?key={mint()}").status_code == 404
+
+
+def test_a_secret_that_is_brought_back_brings_none_of_its_forerunners_back(api: Api) -> None:
+    """A roll-out has failed, and the key before it comes again; the one before that may be who was to be shut out."""
+    first = key_of(api)["key"]
+    second, third = "sk-" + "b" * 30, "sk-" + "c" * 30
+    rotated(api, first, new_key=second)
+    rotated(api, second, new_key=third)
+
+    rotated(api, third, new_key=second)
+
+    assert [uses(api, key) for key in (first, second, third)] == [401, 200, 200]

@@ -387,6 +387,13 @@ def test_what_was_made_wrong_is_found_and_named(store: World, wrong: str) -> Non
     assert "WRONG" in text_of(report)
 
 
+def test_what_was_collected_while_its_deployment_was_not_configured_is_right(store: World) -> None:
+    """Its provider was not known then, and nobody has to know it now."""
+    _entry_changed(provider="")(store)
+
+    assert checked(store).code == 0
+
+
 def test_a_difference_tells_both_numbers(store: World) -> None:
     batch = first(store, BATCHES, lambda each: each.cost.nano > 0)
     put(store, replace(batch, cost=replace(batch.cost, nano=7)))

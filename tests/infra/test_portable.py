@@ -1,5 +1,7 @@
 """What becomes of a configuration on its way to where this machine's variables are not."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,9 @@ import yaml
 from infra.portable import named_keys, portable
 from shared.app import configuration
 from shared.domain.errors import ConfigError
+from shared.listed_settings import GENERAL, TRAVELS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ENVIRONMENT = {
     "MY_PROJECT": "p",
@@ -77,6 +82,48 @@ def test_it_holds_no_key_and_nothing_of_others() -> None:
         "os.environ/OPENAI_API_KEY",
     ]
     assert set(yaml.safe_load(written())["general_settings"]) == {"max_batch_file_size_mb"}
+
+
+HELD = """
+general_settings:
+  litellm_key_header_name: X-My-Key
+  max_batch_file_size_mb: 7
+  max_batch_file_records: 11
+  max_batch_file_uploads_per_day: 3
+  database_url: postgres://goldfinch
+litellm_settings:
+  upperbound_key_generate_params: {max_budget: 100, duration: 30d}
+  default_key_generate_params: {models: [mini], max_budget: os.environ/MOST}
+  default_internal_user_params: {max_budget: 9, teams: [{team_id: t, max_budget_in_team: 1}]}
+  default_team_params: {budget_duration: 1d}
+  default_team_settings: [{max_budget: 5, team_id: t, langfuse_secret: os.environ/SOMEBODY_ELSES}]
+  max_internal_user_budget: 2
+  default_max_internal_user_budget: 4
+  internal_user_budget_duration: 30d
+  callbacks: [goldfinch]
+"""
+
+
+def test_all_that_holds_here_holds_there() -> None:
+    text = TEXT[: TEXT.index("\ngeneral_settings:")] + HELD
+    environment = ENVIRONMENT | {"MOST": "50"}
+    here = configuration(text, name="here", environment=environment)
+
+    there = configuration(written(text, environment), name="there", environment={}, keys=False)
+
+    assert here.terms.key.max_budget == 50
+    assert (there.terms, there.limits, there.key_header) == (here.terms, here.limits, here.key_header)
+    said = yaml.safe_load(HELD)
+    assert {*said["general_settings"]} - {"database_url"} == GENERAL
+    assert {*said["litellm_settings"]} - {"callbacks", "default_team_settings"} == TRAVELS
+    assert {*yaml.safe_load(written(text, environment))["litellm_settings"]} == TRAVELS
+    assert "goldfinch" not in written(text, environment)
+
+
+def test_terraform_lets_through_what_holds() -> None:
+    [held] = re.findall(r"held = \{(.*?)\n  \}", (ROOT / "infra/gcp/config.tf").read_text(encoding="utf-8"), re.DOTALL)
+    general, theirs = (set(re.findall(r'"(\w+)"', part)) for part in held.split("litellm_settings ="))
+    assert (general, theirs) == ({*GENERAL}, {*TRAVELS})
 
 
 @pytest.mark.parametrize("said", ["X-My-Key", "os.environ/MY_HEADER"])

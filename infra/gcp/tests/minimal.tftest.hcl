@@ -47,8 +47,8 @@ run "plan" {
   }
 
   assert {
-    condition     = !strcontains(google_storage_bucket_object.config.content, "litellm_settings")
-    error_message = "Sections that Offpeak does not read are not uploaded."
+    condition     = length(yamldecode(google_storage_bucket_object.config.content).litellm_settings) == 0
+    error_message = "Settings that do not hold are not uploaded."
   }
 }
 
