@@ -211,7 +211,7 @@ def _call(found: Route, names: Mapping[str, str], request: Request, asked: dict[
 
 def _answered(app: App, caller: Caller, found: Route, names: Mapping[str, str], request: Request) -> Response:
     if caller.reads_spend and found.path.startswith(_SPEND_OF_ALL):
-        caller = replace(caller, viewer=True)
+        caller = replace(caller, viewer=True)  # of everybody's spend, and in the reports about all alone
     _refuse_route(caller, found, request)
     refuse_encoded(request)
     limit_body(request, app.body_bytes)

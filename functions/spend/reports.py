@@ -113,7 +113,7 @@ def report(call: Call) -> Response:
     group = one_of(args.get("group_by", "team"), GROUPS, "group_by")
     if group in {"team", "customer"} and {"api_key", "internal_user_id"} & args.keys():
         group = "api_key"  # as at LiteLLM
-    scope = _scope_of_all(call, user="internal_user_id")
+    scope = _scope(call, user="internal_user_id")
     of_nobody = bool(args.get("customer_id"))  # there are no customers here
     found: Iterator[Day] = iter(()) if of_nobody else days(call.app, scope, span)
     match group:
@@ -151,7 +151,7 @@ def tags_ranked(call: Call) -> dict[str, Any]:
     no_table(call)
     asked, span = listed(call, "tags"), span_of(call)
     chosen = None if not asked or not any(asked) or "all-tags" in asked else frozenset(asked)
-    scope = _scope_of_all(call, tags=chosen)
+    scope = _scope(call, tags=chosen)
     return {
         "spend_per_tag": [
             {
@@ -219,17 +219,13 @@ def calculate(call: Call) -> dict[str, Any]:
     return priced(call.app, model, call.group(model), tokens, about=False)
 
 
-def _scope(call: Call) -> Scope:
-    return scope_of(call.app, call.caller, wanted_of(call))
-
-
-def _scope_of_all(call: Call, **named: Any) -> Scope:
-    return scope_of(call.app, call.caller, wanted_of(call, **named), about_all=True)
+def _scope(call: Call, **named: Any) -> Scope:
+    return scope_of(call.app, call.caller, wanted_of(call, **named))
 
 
 def _month(call: Call) -> Iterator[Day]:
     span: Span = last_days(call.app.now(), _MONTH)
-    return days(call.app, _scope_of_all(call), span)
+    return days(call.app, _scope(call), span)
 
 
 def _list_answer(call: Call, columns: Iterable[str], found: Iterable[Mapping[str, Any]]) -> Response:

@@ -149,17 +149,23 @@ def joining(
         raise BadRequest("One user is named more than once.", param="member", code="invalid_value")
     users: list[User] = []
     fresh: list[Any] = []
-    before = len(team.members)
+    members: list[Member] = []
     for each in wanted:
         user_id, user, new = _user(tx, each, now, creates=creates)
-        if member_of(team, user_id) is not None:
+        member = Member(
+            user_id=user_id,
+            role=each.get("role") or "user",
+            max_budget_in_team=budget,
+            since=0 if user is None else user.since,
+        )
+        known = member_of(team, user_id)
+        if known is not None and known.since == member.since:
             message = f"User already in team. Member: user_id={user_id}, team_id={team.team_id}."
             raise BadRequest(message, param="member", code="team_member_already_in_team")
         users += () if user is None else (with_team(user, team.team_id),)
         fresh += new
-        role = each.get("role") or "user"
-        team = with_member(team, Member(user_id=user_id, role=role, max_budget_in_team=budget, joined_at=now))
-    members = team.members[before:]
+        members.append(member)
+        team = with_member(team, member)
     found = {each.user_id: allowance(tx, app, team, each.user_id) for each in members}
     paying = {each: lasting(one, asked, "budget_duration", now) for each, one in found.items() if one is not None}
 
@@ -167,7 +173,7 @@ def joining(
         for record in (*fresh, team, account, *users, *paying.values()):
             tx.put(record)
 
-    return Joined(team, account, members, tuple(users), paying), write
+    return Joined(team, account, tuple(members), tuple(users), paying), write
 
 
 def _user(tx: Transaction, wanted: Mapping[str, Any], now: int, *, creates: bool) -> tuple[str, User | None, list[Any]]:

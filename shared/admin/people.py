@@ -83,16 +83,15 @@ def member_of(team: Team, user_id: str) -> Member | None:
     return next((each for each in team.members if each.user_id == user_id), None)
 
 
-def with_member(team: Team, member: Member, *, since: int = 0) -> Team:
-    """The team with one more member, unless he is in it already. BadRequest where it is full.
-
-    Who joined before `since`, when the user of this name began, was a namesake, and is replaced.
+def with_member(team: Team, member: Member) -> Team:
+    """The team with one more member, unless he is in it already; a namesake makes room for him. BadRequest where it is
+    full.
     """
     known = member_of(team, member.user_id)
-    if known is not None and known.joined_at < since:
-        return replace(team, members=tuple(member if each is known else each for each in team.members))
-    if known is not None:
+    if known is not None and known.since == member.since:
         return team
+    if known is not None:
+        return replace(team, members=tuple(member if each is known else each for each in team.members))
     if len(team.members) >= _MOST_MEMBERS:
         message = f"Too many members: a team may have {_MOST_MEMBERS:,} members. It is full: team_id={team.team_id}."
         raise BadRequest(message, param="member", code="too_many_members")

@@ -50,4 +50,4 @@ def _role(caller: Caller, team: Team) -> str | None:
     if caller.user is None:
         return None
     found = next((each for each in team.members if each.user_id == caller.user), None)
-    return None if found is None or found.joined_at < caller.since else found.role
+    return None if found is None or found.since != caller.since else found.role

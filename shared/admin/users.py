@@ -67,7 +67,7 @@ def create(app: App, by: Caller, asked: Asked) -> Welcome:
             bare = with_team(bare, each)
         user, account = _changed(app, bare, opened(tx, id, f"User={user_id}"), asked)
         email = _email(tx, user, None)
-        teams = [_joined(tx, each, user, replace(member, joined_at=now)) for each, member in wanted.items()]
+        teams = [_joined(tx, each, user, member) for each, member in wanted.items()]
         paying = [one for team in teams if (one := allowance(tx, app, team, user_id)) is not None]
         write_key = place(tx, app, by, of_key, key_id=key_id, user_is_new=True) if with_key else None
         made = write_key() if write_key is not None else None
@@ -205,7 +205,7 @@ def _joined(tx: Transaction, team_id: str, user: User, member: Member) -> Team:
     if team is None:
         message = f"Team not found for team_id={team_id}. Create it first with /team/new."
         raise BadRequest(message, param="teams", code="team_not_found")
-    return with_member(team, replace(member, user_id=user.user_id), since=user.since)
+    return with_member(team, replace(member, user_id=user.user_id, since=user.since))
 
 
 def _leave(app: App, user_id: str) -> None:

@@ -75,7 +75,7 @@ class Member:
     user_id: str
     role: str = "user"  # or `admin`
     max_budget_in_team: int | None = None  # nano-dollars
-    joined_at: int = 0  # before a user of this name began, it was a namesake, of whom nothing is inherited
+    since: int = 0  # the user's own: of whoever has another it was a namesake, of whom nothing is inherited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,10 @@ def test_a_namesake_leads_nothing(api: Api, bob: dict[str, str]) -> None:
 
 
 def test_a_namesake_who_comes_in_himself_is_in_it(api: Api, bob: dict[str, str]) -> None:
-    ok(api.post("/team/member_delete", json={"team_id": "t", "user_id": "bob"}))
-    ok(api.post("/team/member_add", json={"team_id": "t", "member": {"role": "user", "user_id": "bob"}}))
+    added = ok(api.post("/team/member_add", json={"team_id": "t", "member": {"role": "user", "user_id": "bob"}}))
+    assert [each["user_id"] for each in added["members_with_roles"]] == ["lead", "bob"]
+    again = api.post("/team/member_add", json={"team_id": "t", "member": {"role": "user", "user_id": "bob"}})
+    assert told(again)[0] == 400
     assert ok(api.get("/team/info?team_id=t", headers=bob))["team_id"] == "t"
     assert told(api.post("/key/generate", json={"team_id": "t"}, headers=bob))[0] == 403
 

@@ -418,7 +418,7 @@ def test_predictions_that_say_something_else_are_found(tmp_path: Path) -> None:
 
 def test_predictions_that_are_gone_are_counted_as_such(tmp_path: Path) -> None:
     world = ran(tmp_path)
-    for stat in list(world.objects.list("gs://work/out/")):
+    for stat in list(world.objects.list(f"gs://{world.app.work_bucket}/out/")):
         world.objects.delete(stat.name)
 
     report = checked(world, objects=True)

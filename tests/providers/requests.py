@@ -20,8 +20,8 @@ class Free:
 def job_request(
     label: str,
     *,
-    source: str = "gs://work/in/b/0001/e1/lines.jsonl",
-    output: str = "gs://work/out/b/0001/a1/",
+    source: str = "gs://bucket/in/b/0001/e1/lines.jsonl",
+    output: str = "gs://bucket/out/b/0001/a1/",
     endpoint: str = "/v1/chat/completions",
     rows: bytes = b"",
     hold: Free | None = None,

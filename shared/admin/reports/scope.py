@@ -150,9 +150,9 @@ class Scope:
         return [(_BY[kind, place.field], (place.value,), place.since) for place in self.places]
 
 
-def scope_of(app: App, caller: Caller, wanted: Wanted, *, about_all: bool = False) -> Scope:
-    """What the caller may see of what it asks for. `about_all`: in a report about all, which a key may be let read."""
-    if sees_all(caller) or (about_all and caller.reads_spend):
+def scope_of(app: App, caller: Caller, wanted: Wanted) -> Scope:
+    """What the caller may see of what it asks for."""
+    if sees_all(caller):
         return Scope(places=_narrowest(wanted), wanted=wanted)
     if wanted.teams and all(leads(app, caller, team) for team in wanted.teams):
         return Scope(places=tuple(_place_of_team(app, team) for team in wanted.teams), wanted=wanted)

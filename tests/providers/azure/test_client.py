@@ -20,7 +20,7 @@ from tests.providers.azure.deployments import deployment
 from tests.providers.requests import Free, job_request
 
 LABEL = "batch_0123456789abcdef0123456789abcdef-0001-a1"
-OUT = "gs://work/out/b/0001/a1/"
+OUT = "gs://bucket/out/b/0001/a1/"
 DATED, PREVIEW = "2024-10-21", "2025-04-01-preview"
 
 

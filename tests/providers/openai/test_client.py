@@ -19,7 +19,7 @@ from shared.storage.directory import DirectoryObjects
 from tests.providers.requests import Free, job_request
 
 LABEL = "batch_0123456789abcdef0123456789abcdef-0001-a1"
-OUT = "gs://work/out/b/0001/a1/"
+OUT = "gs://bucket/out/b/0001/a1/"
 
 
 def line(ordinal: int, text: str = "hello") -> bytes:

@@ -25,7 +25,7 @@ from tests.providers.requests import job_request
 NUMBER = "123456789012"
 NAME = f"projects/{NUMBER}/locations/us-central1/batchPredictionJobs/1234567890123456789"
 LABEL = "batch_0123456789abcdef0123456789abcdef-0001-a1"
-REQUEST = job_request(LABEL, source="gs://work/in/b/0001/e1/lines.jsonl", output="gs://work/out/b/0001/a1/")
+REQUEST = job_request(LABEL, source="gs://bucket/in/b/0001/e1/lines.jsonl", output="gs://bucket/out/b/0001/a1/")
 PRIVATE = ("my-project", NUMBER, "1234567890123456789", "my-bucket", "gs://", "gserviceaccount")
 
 Handler = Callable[[httpx.Request], httpx.Response]

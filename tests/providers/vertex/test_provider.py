@@ -11,7 +11,7 @@ from shared.providers.base import NATIVE, Media, Provider
 from shared.providers.vertex.profile import model_of, refuse, refuse_unknown_model
 from shared.providers.vertex.provider import final_predictions, open_provider
 
-OUT = "gs://work/out/batch_a/0001/a1/"
+OUT = "gs://bucket/out/batch_a/0001/a1/"
 MODELS = [
     "gemini-2.5-flash",
     "1234567890",
