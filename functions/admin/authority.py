@@ -10,8 +10,8 @@ Whoever is neither is refused before anything else of the request is looked at: 
 same to him.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeVar
 
 from functions.http import Call
 from shared.admin import sight
@@ -38,6 +38,8 @@ __all__ = [
 
 _ADMINS_ALONE: Final = ("user_id", "team_id", "key_type", "allowed_routes", "spend")  # of what a key may be changed in
 _ALLOWANCE: Final = frozenset({"max_budget_in_team", "budget_duration"})
+
+R = TypeVar("R", Key, User, Team)
 
 
 def may_ask(call: Call) -> None:
@@ -92,27 +94,24 @@ def may_budget(call: Call, wanted: Mapping[str, Any]) -> None:
 
 def own_key(call: Call, key: Key | None) -> Key | None:
     """The key, where the caller may see it."""
-    if key is None or sight.sees_key(call.caller, key):
-        return key
-    call.record_try(key.key_id)
-    return None
+    return _seen(call, key, lambda found: sight.sees_key(call.caller, found), "" if key is None else key.key_id)
 
 
 def own_user(call: Call, user_id: str) -> User | None:
     """The user of this id, where the caller may see him."""
-    user = find_user(call.app, user_id)
-    if user is None or sight.sees_user(call.caller, user_id):
-        return user
-    call.record_try(user_id)
-    return None
+    return _seen(call, find_user(call.app, user_id), lambda _: sight.sees_user(call.caller, user_id), user_id)
 
 
 def own_team(call: Call, team_id: str) -> Team | None:
     """The team of this id, where the caller may see it; what is others' in it is for who `leads` it."""
-    team = find_team(call.app, team_id)
-    if team is None or sight.sees_team(call.caller, team):
-        return team
-    call.record_try(team_id)
+    return _seen(call, find_team(call.app, team_id), lambda found: sight.sees_team(call.caller, found), team_id)
+
+
+def _seen(call: Call, found: R | None, sees: Callable[[R], bool], id: str) -> R | None:
+    """What there is, if it may be seen; that somebody has tried is put on record."""
+    if found is None or sees(found):
+        return found
+    call.record_try(id)
     return None
 
 

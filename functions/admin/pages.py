@@ -44,6 +44,11 @@ class Page:
     def pages(self) -> int:
         return -(-self.total // self.size)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What the pages of users and teams say of themselves."""
+        return {"total": self.total, "page": self.number, "page_size": self.size, "total_pages": self.pages}
+
 
 def flag(call: Call, name: str) -> bool:
     """A query parameter that is true or false."""

@@ -110,10 +110,7 @@ def pages(call: Call) -> dict[str, Any]:
             }
             for team in page.items
         ],
-        "total": page.total,
-        "page": page.number,
-        "page_size": page.size,
-        "total_pages": page.pages,
+        **page.numbers,
     }
 
 

@@ -103,10 +103,7 @@ def listing(call: Call) -> dict[str, Any]:
             {**user_row(user, account_of(call.app, user.id)), "key_count": count(call, KEYS_OF_USER, user.user_id)}
             for user in page.items
         ],
-        "total": page.total,
-        "page": page.number,
-        "page_size": page.size,
-        "total_pages": page.pages,
+        **page.numbers,
     }
 
 

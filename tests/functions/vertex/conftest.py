@@ -18,7 +18,6 @@ from shared.domain.passthrough import VertexJob
 from shared.steps.run import run
 from shared.storage import queries
 from tests.functions.conftest import Answer, Api
-from tests.functions.wire import KEY
 from tests.infra.conftest import Place, prompt, standing_in
 
 JOBS = "/v1/projects/p/locations/global/batchPredictionJobs"
@@ -139,19 +138,10 @@ def place(tmp_path: Path, pace: Pace) -> Iterator[Place]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, place: Place) -> dict[str, str]:
-    config = tmp_path / "offpeak.yaml"
-    config.write_text(CONFIG.format(place=f"vertex_project: p, api_base: {place.url}"))
-    return {
-        "OFFPEAK_DOCUMENTS": "sqlite://",
-        "OFFPEAK_OBJECTS": f"file://{tmp_path}/objects",
-        "OFFPEAK_DATA_BUCKET": "data",
-        "OFFPEAK_WORK_BUCKET": "work",
-        "OFFPEAK_BUS": "sqlite://",
-        "OFFPEAK_CONFIG": str(config),
-        "OFFPEAK_MASTER_KEY": KEY,
-        "OFFPEAK_KEY_PEPPER": "a pepper for tests alone",
-    }
+def environment(environment: dict[str, str], place: Place) -> dict[str, str]:
+    said = CONFIG.format(place=f"vertex_project: p, api_base: {place.url}")
+    Path(environment["OFFPEAK_CONFIG"]).write_text(said)
+    return environment
 
 
 @pytest.fixture
