@@ -303,7 +303,7 @@ def test_a_body_in_progress_holds_up_nobody(documents: FirestoreDocuments, other
         if len(seen) == 1:
             began = time.monotonic()
             others.transact(increment)
-            assert time.monotonic() - began < 1  # to wait for a lock takes the emulator two seconds
+            assert time.monotonic() - began < 1.7  # to wait for a lock takes the emulator two seconds
         tx.put(Note(id="counter", number=10))
 
     documents.transact(body)
@@ -333,7 +333,7 @@ def test_what_was_only_read_counts_as_well(
     assert documents.get(Note, "copy") == Note(id="copy", number=7)
     began = time.monotonic()
     put(others, Note(id="switch", number=8))  # the try that failed has let it go
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.7
 
 
 def test_an_add_is_judged_by_what_the_body_would_see_now(

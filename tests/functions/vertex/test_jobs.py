@@ -800,8 +800,8 @@ def test_predictions_that_are_written_have_their_job_counted(world: World, targe
 
 def test_no_filter_takes_long(world: World) -> None:
     world.create(displayName="a" * 128)
-    began = time.monotonic()
+    began = time.thread_time()
     answer = world.api.get(JOBS, query_string={"filter": 'display_name:"' + "*a" * 60 + '*b"'})
 
     assert answer.json == {}
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
