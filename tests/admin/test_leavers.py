@@ -11,10 +11,11 @@ import pytest
 
 from shared.admin import keys, members, teams
 from shared.admin.people import keys_of_team
-from shared.app import App, open_documents
+from shared.app import App
 from shared.domain.access import ADMIN, Caller
 from shared.domain.errors import Forbidden
 from shared.domain.keys import Key, Team, team_account
+from shared.storage.sqlite import SqliteDocuments
 
 T, LEAD, MATE = "t", "lead", "mate"
 BY = Caller(owner="user:lead", key="key-lead", user=LEAD, team=None)
@@ -73,7 +74,8 @@ def test_who_leads_a_team_may_leave_it(app: App, key: Key) -> None:
 
 @pytest.fixture
 def on_disk(app: App, tmp_path: Path) -> Iterator[App]:
-    documents: Any = open_documents(f"sqlite://{tmp_path}/documents.db")
+    """An application whose writers wait for their turn as long as a slow disk makes them."""
+    documents = SqliteDocuments(f"sqlite://{tmp_path}/documents.db", wait=100)
     yield replace(app, documents=documents)
     documents.close()
 
@@ -92,12 +94,14 @@ def test_nobody_takes_a_key_along_however_fast_he_makes_them(on_disk: App) -> No
     threads = [threading.Thread(target=hurry) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for _ in range(8):
-        assert made.acquire(timeout=30)
-    members.remove(app, ADMIN, T, {"user_id": LEAD})
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(8):
+            assert made.acquire(timeout=60)
+        members.remove(app, ADMIN, T, {"user_id": LEAD})
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
     assert keys_of_team(app, T) == []
     assert team(app).members == ()

@@ -58,10 +58,10 @@ def test_it_is_what_an_expression_would_say(entry: str, name: str) -> None:
 
 @pytest.mark.parametrize("entry", ["*-*-*-*y", "*a*a*a*a*a*a*a*b", "*" * 500 + "x"])
 def test_a_long_name_costs_no_time(entry: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     for letter in "-a":
         allows(((entry,),), [letter * 200_000])
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 3
 
 
 def test_every_list_has_to_allow_a_group_by_one_of_its_names() -> None:

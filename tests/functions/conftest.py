@@ -6,10 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
 from pathlib import Path
-from secrets import randbits
 from typing import Any, Protocol, cast
 
 import functions_framework
@@ -18,6 +17,7 @@ from flask.testing import FlaskClient
 from openai import OpenAI
 from werkzeug.datastructures import Headers
 
+from functions.auth import Doorman
 from shared.app import App, compose
 from shared.settings import read_settings
 from tests.functions.wire import KEY, multipart
@@ -128,6 +128,7 @@ def target(
     app = replace(compose(read_settings()), now=clock)
     for module in ("functions.http", "functions.events"):
         monkeypatch.setattr(f"{module}.app", lambda: app)
+    monkeypatch.setattr("functions.auth._doorman", Doorman())  # wrong keys here are no other test's
 
     def serve(name: str) -> Api:
         monkeypatch.setenv("FUNCTION_TARGET", name)
@@ -142,9 +143,7 @@ def target(
 
 @pytest.fixture
 def api(target: Callable[[str], Api]) -> Api:
-    found = target("api")
-    found.client.environ_base["REMOTE_ADDR"] = str(IPv4Address(randbits(32)))  # wrong keys here are no other test's
-    return found
+    return target("api")
 
 
 @pytest.fixture
@@ -184,6 +183,10 @@ class Server:
         found = [path for path in self.objects.rglob("*") if path.is_file()]
         return sorted(str(path.relative_to(self.objects)) for path in found if ".tmp/locks" not in str(path))
 
+    def said(self) -> list[str]:
+        """What it has printed, as far as its lines are whole: it may be printing while we read."""
+        return self.log.read_text().rpartition("\n")[0].splitlines()
+
 
 def _peak(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
@@ -192,7 +195,12 @@ def _peak(pid: int) -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
+    with serving(tmp_path_factory.mktemp("server")) as found:
+        yield found
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
     (folder / "offpeak.yaml").write_text(CONFIG + "offpeak: {limits: {file_bytes: 400000000}}\n")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("FUNCTION_", "OFFPEAK_"))},
@@ -206,27 +214,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "OFFPEAK_MASTER_KEY": KEY,
         "THREADS": "8",
     }
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).parent / "functions-framework", "--source", SOURCE, "--target", "api"]
-    with (folder / "log").open("wb") as log:
+    with socket.socket() as held, (folder / "log").open("wb") as log:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # bound for as long as the server lives: gunicorn
+        held.bind(("127.0.0.1", 0))  # binds beside it, and nobody else is given the port before that
+        port = held.getsockname()[1]
+        command = [Path(sys.executable).parent / "functions-framework", "--source", SOURCE, "--target", "api"]
         process = subprocess.Popen(
             [*map(str, command), "--host", "127.0.0.1", "--port", str(port)],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    try:
-        _wait_for(port, process)
-        yield Server(port=port, process=process, objects=folder / "objects", log=folder / "log")
-    finally:
-        process.terminate()
-        process.wait(30)
+        try:
+            _wait_for(port, process)
+            yield Server(port=port, process=process, objects=folder / "objects", log=folder / "log")
+        finally:
+            process.terminate()
+            process.wait(60)  # gunicorn itself gives requests that are on their way 30
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         assert process.poll() is None
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

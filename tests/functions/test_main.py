@@ -47,14 +47,14 @@ def test_what_stands_at_the_entry_changes_no_record(module: Path) -> None:
 def test_an_import_is_quick_and_brings_no_client_library() -> None:
     """What a cold start waits for. The framework and Flask are half of it."""
     program = (
-        "import time; start = time.process_time(); import functions.main, sys; "
-        "print(time.process_time() - start); "
+        "from time import process_time as now; start = now(); import functions_framework, flask; framework = now(); "
+        "import functions.main, sys; print((now() - start) / (framework - start)); "
         "print(*[name for name in ('httpx', 'requests', 'google.cloud.storage', 'grpc', 'sqlite3', 'openai') "
         "if name in sys.modules])"
     )
     runs = [run(sys.executable, "-c", program).stdout.splitlines() for _ in range(3)]
 
-    assert min(float(seconds) for seconds, _ in runs) < 1.0
+    assert min(float(times) for times, _ in runs) < 6  # times as long as the framework alone, on whatever machine
     assert {loaded for _, loaded in runs} == {""}
 
 

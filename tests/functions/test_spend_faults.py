@@ -5,6 +5,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from shared.domain.errors import Transient
 from shared.domain.ledger import LedgerEntry
 from shared.storage.ports import Documents
 from shared.storage.sqlite import SqliteDocuments
-from tests.functions.conftest import Api, Server
+from tests.functions.conftest import Api, Server, serving
 from tests.functions.spending import SPAN, charge
 from tests.functions.wire import KEY, envelope
 
@@ -94,22 +95,21 @@ def test_what_fails_later_is_told_in_the_log(api: Api, facts: Callable[[], list[
 
 
 @pytest.fixture
-def spoiled(server: Server) -> Iterator[Server]:
-    """A server with 1,500 entries, the oldest of which cannot be read."""
-    path = server.objects.parent / "documents.db"
-    with contextlib.closing(SqliteDocuments(f"sqlite://{path}")) as documents:
+def spoiled(tmp_path: Path) -> Iterator[Server]:
+    """A server of its own, for it prints what no other may, with 1,500 entries, the oldest of which cannot be read."""
+    with contextlib.closing(SqliteDocuments(f"sqlite://{tmp_path}/documents.db")) as documents:
         fill(documents, 1_500)
-    with contextlib.closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as store:
+    with contextlib.closing(sqlite3.connect(tmp_path / "documents.db", isolation_level=None)) as store:
         store.execute("UPDATE documents SET data = json_set(data, '$.tokens', 'sk-x') WHERE id = 'batch_00000-0001'")
+    with serving(tmp_path) as server:
         yield server
-        store.execute("DELETE FROM documents WHERE kind = 'LedgerEntry'")
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_half_an_answer_is_not_taken_for_a_whole_one(spoiled: Server, kind: str) -> None:
     """The connection ends before the body does, and what the server prints has nothing of the record in it."""
     url, received = f"{spoiled.url.removesuffix('/v1')}{LONG}&format={kind}", bytearray()
-    with httpx.stream("GET", url, headers={"authorization": f"Bearer {KEY}"}) as answer:
+    with httpx.stream("GET", url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as answer:
         assert answer.status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):
             deque(map(received.extend, answer.iter_bytes()), maxlen=0)
@@ -119,4 +119,4 @@ def test_half_an_answer_is_not_taken_for_a_whole_one(spoiled: Server, kind: str)
     log = spoiled.log.read_text()
     assert "answer_broken" in log
     assert "sk-x" not in log
-    assert httpx.get(f"{spoiled.url.removesuffix('/v1')}/health/liveliness").status_code == 200
+    assert httpx.get(f"{spoiled.url.removesuffix('/v1')}/health/liveliness", timeout=60).status_code == 200

@@ -96,7 +96,7 @@ class World:
                 run(self.api.app, Message(**due[0].data))
             queue.ack(due[0].id, due[0].token)
 
-    def until(self, test: Callable[[], Any], within: float = 15.0) -> Any:
+    def until(self, test: Callable[[], Any], within: float = 60.0) -> Any:
         end = time.monotonic() + within
         while not (found := test()):
             assert time.monotonic() < end

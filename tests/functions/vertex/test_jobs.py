@@ -804,4 +804,4 @@ def test_no_filter_takes_long(world: World) -> None:
     answer = world.api.get(JOBS, query_string={"filter": 'display_name:"' + "*a" * 60 + '*b"'})
 
     assert answer.json == {}
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < 5  # each star more would double it
