@@ -50,8 +50,8 @@ def pieces() -> Lines:
         yield embed(f"line-{n}", *(f"text {n} {k}" for k in range(100)))
 
 
-def prepared(lines: Lines, endpoint: str) -> tuple[World, str]:
-    world = World(Path(tempfile.mkdtemp()))
+def prepared(root: Path, lines: Lines, endpoint: str) -> tuple[World, str]:
+    world = World(root)
     file = world.upload(b"")
     world.objects.write(file.object, (json.dumps(line).encode() + b"\n" for line in lines))
     batch = world.start(file, endpoint=endpoint)
@@ -59,9 +59,9 @@ def prepared(lines: Lines, endpoint: str) -> tuple[World, str]:
     return world, batch.id
 
 
-def collect_peak() -> None:
+def collect_peak(root: Path) -> None:
     """Rows of 3,072 numbers, the pieces of each line as far apart as can be."""
-    world, id = prepared(pieces(), EMBED)
+    world, id = prepared(root, pieces(), EMBED)
     batch = world.batch(id)
     (shard,) = shards_of(world.app, batch)
     values = [round(random.Random(1).random(), 6) for _ in range(3072)]
@@ -83,9 +83,10 @@ def collect_peak() -> None:
 if __name__ == "__main__":
     scenario = sys.argv[1]
     out, sys.stdout = sys.stdout, sys.stderr
-    if scenario == "collect_pieces":
-        collect_peak()
-    else:
-        prepared(globals()[scenario](), "/v1/chat/completions")
+    with tempfile.TemporaryDirectory() as folder:
+        if scenario == "collect_pieces":
+            collect_peak(Path(folder))
+        else:
+            prepared(Path(folder), globals()[scenario](), "/v1/chat/completions")
     status = Path("/proc/self/status").read_text(encoding="ascii")
     print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 // MB, file=out)

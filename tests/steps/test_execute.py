@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,27 @@ def check(world: World, id: str, lines: list[dict[str, Any]]) -> None:
     for row in output:
         assert said[row["custom_id"]] in row["response"]["body"]["choices"][0]["message"]["content"]
         assert row["response"]["body"]["model"] == "tiny"
+
+
+@contextmanager
+def beside(act: Callable[[], object]) -> Iterator[None]:
+    """Somebody does this while the block runs, and has done it at the end."""
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    yield
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def pumping(world: World) -> AbstractContextManager[None]:
+    return beside(world.pump)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_every_line_comes_back_with_its_answer_and_its_price(tmp_path: Path) -> None:
@@ -126,36 +147,30 @@ def test_a_wrong_key_fails_the_shard_once_and_not_every_line(tmp_path: Path) -> 
 
 def test_cancel_stops_the_lines_in_flight_and_keeps_what_finished(tmp_path: Path) -> None:
     lines = lines_of(200)
-    with world_of(tmp_path, token_ms=40, deployment={"parallel": 8}) as (world, vllm):
+    with world_of(tmp_path, deployment={"parallel": 8}) as (world, vllm):
+        vllm.server.room = 20  # the next would be in flight for ever
         batch = world.start(lines)
-        worker = threading.Thread(target=world.pump)
-        worker.start()
-        while sum(vllm.journal()["nonces"].values()) < 20:
-            time.sleep(0.05)
-        asked = time.monotonic()
-        request_cancel(world.app, batch.id)
-        worker.join(20)
-        assert not worker.is_alive()
-        assert time.monotonic() - asked < 5
+        with pumping(world):
+            wait_until(lambda: sum(vllm.journal()["nonces"].values()) == 20)
+            request_cancel(world.app, batch.id)
         world.settle(batch.id)
         done = world.batch(batch.id)
         assert done.status is Status.CANCELLED
-        assert 0 < done.counts.completed < 200
+        assert 0 < done.counts.completed <= 20
         check(world, batch.id, lines)
 
 
 def test_counts_are_alive_while_the_lines_run(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("shared.steps.worker.RENEW_AFTER", 200)
-    with world_of(tmp_path, token_ms=20, deployment={"parallel": 8}) as (world, _):
+    with world_of(tmp_path, deployment={"parallel": 8}) as (world, vllm):
+        vllm.server.room = 40
         batch = world.start(lines_of(120))
-        worker = threading.Thread(target=world.pump)
-        worker.start()
-        seen = set()
-        while worker.is_alive():
-            seen.add(world.batch(batch.id).counts.completed)
-            time.sleep(0.02)
-        assert len(seen) > 3
-        assert max(seen) <= 120
+        with pumping(world):
+            wait_until(lambda: world.batch(batch.id).counts.completed == 40)
+            vllm.server.room = 40
+            wait_until(lambda: world.batch(batch.id).counts.completed == 80)
+            vllm.server.room = 40
+        assert world.batch(batch.id).counts.completed == 120
 
 
 def test_a_worker_that_dies_leaves_what_it_wrote_to_the_next(tmp_path: Path, monkeypatch: Any) -> None:
@@ -166,18 +181,21 @@ def test_a_worker_that_dies_leaves_what_it_wrote_to_the_next(tmp_path: Path, mon
         run(world.app, Message(step="prepare", batch=batch.id))
         (shard,) = world.shards(batch.id)
         write, written = world.objects.write, []
+        vllm.server.room = 10
 
         def dying(name: str, *args: Any, **options: Any) -> Any:
             if "part-e" in name:
                 written.append(name)
                 if len(written) == 4:
                     raise KeyboardInterrupt
+                vllm.server.room = 10  # more are not run before this is written, however long that takes
             return write(name, *args, **options)
 
         monkeypatch.setattr(world.objects, "write", dying)
         with pytest.raises(KeyboardInterrupt):
             run(world.app, Message(step="execute", shard=shard.id))
         monkeypatch.undo()
+        vllm.server.room = None
         world.clock += 60_000
         world.settle(batch.id)
         check(world, batch.id, lines)
@@ -203,19 +221,17 @@ def test_what_a_worker_writes_after_it_was_presumed_dead_does_not_count(tmp_path
 
 def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any) -> None:
     """Though somebody answers the telephone in the server's place, and hangs up."""
-    monkeypatch.setattr("shared.steps.worker._AWAY", 4.0)
+    monkeypatch.setattr("shared.steps.worker._AWAY", 1.0)
     lines = lines_of(300)
-    with running(token_ms=5) as vllm, proxying(vllm.port, rate=0.0) as proxy:
+    with running() as vllm, proxying(vllm.port, rate=0.0) as proxy:
+        vllm.server.room = 10  # however late the server goes away, there is something left
         world = World(tmp_path, more=(server(proxy.port, parallel=8),), prices=(PRICE,))
         batch = world.start(lines)
-        worker = threading.Thread(target=world.pump)
-        worker.start()
-        while sum(vllm.journal()["nonces"].values()) < 10:
-            time.sleep(0.01)
         there = proxy.plan
-        proxy.plan = replace(there, target=("127.0.0.1", 1))
-        worker.join(30)
-        assert not worker.is_alive()
+        with pumping(world):
+            wait_until(lambda: sum(vllm.journal()["nonces"].values()) == 10)
+            proxy.plan = replace(there, target=("127.0.0.1", 1))
+            vllm.server.room = None
         world.sweep()
         assert world.shards(batch.id)[0].status is ShardStatus.RUNNING
         proxy.plan = there
@@ -227,7 +243,7 @@ def test_an_outage_costs_no_line_a_try(tmp_path: Path, monkeypatch: Any) -> None
 def test_faults_on_a_quarter_of_the_calls_change_nothing_in_the_result(tmp_path: Path) -> None:
     lines = lines_of(300)
     with running() as vllm, proxying(vllm.port, rate=0.25, seed=7, stall=1.0) as proxy:
-        world = World(tmp_path, more=(server(proxy.port, timeout=2.0),), prices=(PRICE,))
+        world = World(tmp_path, more=(server(proxy.port),), prices=(PRICE,))
         batch = world.start(lines)
         world.settle(batch.id)
         check(world, batch.id, lines)
@@ -254,8 +270,8 @@ def test_who_finds_no_slot_leaves_the_shard_to_those_who_have_one(tmp_path: Path
 
 
 def test_what_does_not_fit_into_one_message_is_handed_on(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("shared.steps.worker._UNIT", 1.0)
-    monkeypatch.setattr("shared.steps.worker._LAST_START", 0.5)
+    monkeypatch.setattr("shared.steps.worker._UNIT", 20.5)
+    monkeypatch.setattr("shared.steps.worker._LAST_START", 20.0)  # so long may what is in flight take: none is cut off
     lines = lines_of(150)
     with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, vllm):
         batch = world.start(lines)
@@ -285,16 +301,27 @@ def test_one_shard_s_missing_endpoint_is_no_other_shard_s(tmp_path: Path) -> Non
         assert world.batch(embeds.id).status is Status.FAILED
 
 
-def test_a_shard_that_was_made_for_a_job_is_left_to_it(tmp_path: Path) -> None:
+def test_a_shard_that_was_made_for_a_job_is_left_to_it(tmp_path: Path, monkeypatch: Any) -> None:
+    """Nor does a worker come again and again for its sake."""
+    seats = []
+
+    def take(*args: Any) -> Any:
+        seats.append(take_seat(*args))
+        assert len(seats) == 1
+        return seats[0]
+
+    monkeypatch.setattr("shared.steps.execute.take_seat", take)
     with world_of(tmp_path) as (world, _):
         batch = world.start(lines_of(3))
         run(world.app, Message(step="prepare", batch=batch.id))
         (shard,) = world.shards(batch.id)
         other = replace(shard, id=shard.id + "9", number=9, executes=False, due_at=None)
         world.documents.transact(lambda tx: tx.add(other))
-        began = time.monotonic()
         run(world.app, Message(step="execute", shard=shard.id))
-        assert time.monotonic() - began < 5
+        ended = world.documents.get(Shard, shard.id)
+        assert ended is not None
+        assert ended.status is ShardStatus.ENDED
+        assert world.documents.get(Shard, other.id) == other
 
 
 def test_a_line_that_never_ends_is_given_up_over_several_messages(tmp_path: Path, monkeypatch: Any) -> None:
@@ -351,13 +378,14 @@ def test_models_of_a_pattern_share_the_slots_of_their_server(tmp_path: Path) -> 
 def test_counts_never_go_down_when_a_worker_dies(tmp_path: Path, monkeypatch: Any) -> None:
     """What was told was written."""
     monkeypatch.setattr("shared.steps.worker.RENEW_AFTER", 100)
-    with world_of(tmp_path, token_ms=10, deployment={"parallel": 8}) as (world, _):
+    with world_of(tmp_path, deployment={"parallel": 8}) as (world, vllm):
+        vllm.server.room = 20
         batch = world.start(lines_of(60))
         run(world.app, Message(step="prepare", batch=batch.id))
         (shard,) = world.shards(batch.id)
-        monkeypatch.setattr("shared.steps.worker._UNIT", 0.6)
-        monkeypatch.setattr("shared.steps.worker._LAST_START", 0.3)
-        run(world.app, Message(step="execute", shard=shard.id))
+        with working(world, shard.id):
+            wait_until(lambda: world.batch(batch.id).counts.completed > 0)
+            monkeypatch.setattr("shared.steps.worker._UNIT", 0.0)  # its time is over
         told = world.batch(batch.id).counts.completed
         again = Checkpoint(world.app, world.shards(batch.id)[0])
         assert 0 < told <= again.completed
@@ -386,13 +414,10 @@ def test_a_server_that_is_well_and_takes_nothing_is_left_alone_longer_each_time(
         vllm.server.refuse = 503
         world = World(tmp_path, more=(server(vllm.port, parallel=16),), prices=(PRICE,))
         batch = world.start(lines_of(200))
-        worker = threading.Thread(target=world.pump)
-        worker.start()
-        time.sleep(8)
-        asked = vllm.server.asked
-        request_cancel(world.app, batch.id)
-        worker.join(30)
-        assert not worker.is_alive()
+        with pumping(world):
+            time.sleep(8)
+            asked = vllm.server.asked
+            request_cancel(world.app, batch.id)
         assert asked < 120
 
 
@@ -423,11 +448,8 @@ def working(world: World, id: str) -> Iterator[None]:
         except Exception as error:  # noqa: BLE001  # which is what the test is about
             raised.append(error)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    thread.join(30)
-    assert not thread.is_alive()
+    with beside(work):
+        yield
     assert raised == []
 
 
@@ -442,23 +464,18 @@ def two_in_hand(world: World) -> tuple[Callable[[], Shard], Callable[[], Shard]]
     return partial(shard_of, world, first.id), partial(shard_of, world, second.id)
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_a_shard_that_was_lost_when_time_is_over_keeps_no_other_from_being_handed_on(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("shared.steps.worker._UNIT", 2.0)
-    monkeypatch.setattr("shared.steps.worker._LAST_START", 0.5)
-    with world_of(tmp_path, token_ms=20, deployment={"parallel": 2}) as (world, _):
+    with world_of(tmp_path, deployment={"parallel": 2}) as (world, vllm):
+        vllm.server.room = 0
         lost, other = two_in_hand(world)
         with working(world, lost().id):
             wait_until(lambda: other().lease is not None)
             take_away(world, lost().id)
+            monkeypatch.setattr("shared.steps.worker._UNIT", 0.0)  # its time is over
+        monkeypatch.undo()
+        vllm.server.room = None
         assert (lost().lease or Lease(owner="", until=0)).owner == "another"
         assert (other().lease, other().status) == (None, ShardStatus.RUNNING)
         assert other().troubles == 0
@@ -472,13 +489,15 @@ def test_a_shard_that_was_lost_while_the_server_was_away_keeps_no_other_from_wai
     tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("shared.steps.worker._AWAY", 0.5)
-    with world_of(tmp_path, token_ms=20, deployment={"parallel": 2}) as (world, vllm):
+    with world_of(tmp_path, deployment={"parallel": 2}) as (world, vllm):
+        vllm.server.room = 0
         lost, other = two_in_hand(world)
         with working(world, lost().id):
             wait_until(lambda: other().lease is not None)
             take_away(world, lost().id)
             vllm.server.refuse = 503
             vllm.server.health = 503
+            vllm.server.room = None
         assert other().lease is None
         assert (other().rest_until or 0) > world.clock
 
