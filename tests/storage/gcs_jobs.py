@@ -105,7 +105,7 @@ class Here(HTTPAdapter):
 
 def sign() -> None:
     """Sign a URL on what looks like Cloud Run; IAM is where the metadata server is."""
-    objects = GcsObjects(patience=3)
+    objects = GcsObjects(patience=10)
     try:
         iam = Here(os.environ["GCE_METADATA_HOST"])
         objects._calls.connection().session.mount("https://iamcredentials.googleapis.com", iam)
@@ -116,7 +116,7 @@ def sign() -> None:
 
 def everything() -> None:
     """Each method of the port, once."""
-    objects = GcsObjects(patience=3)
+    objects = GcsObjects(patience=10)
     try:
         objects.write("gs://data/a", [content(1)])
         objects.write("gs://data/b", [content(1)] * 10, if_generation=ABSENT)

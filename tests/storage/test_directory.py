@@ -235,7 +235,7 @@ def test_writers_and_deleters_of_the_same_folders_do_not_trip_each_other(root: P
 
 
 def test_a_killed_writer_leaves_only_whole_objects_and_its_rubbish_is_swept(root: Path, start: Start) -> None:
-    dice, next_number, left = random.Random(1), 0, 0
+    dice, next_number = random.Random(1), 0
     for _ in range(10):
         worker = start("write_objects", root, next_number)
         first = worker.say()
@@ -243,7 +243,6 @@ def test_a_killed_writer_leaves_only_whole_objects_and_its_rubbish_is_swept(root
         time.sleep(dice.random() * 0.05)
         worker.kill()
         acknowledged = (first, *worker.rest())[-1]
-        left += len(temporary(root))
 
         objects, current = DirectoryObjects(root), {}
         for number in range(acknowledged + 1):
@@ -256,9 +255,13 @@ def test_a_killed_writer_leaves_only_whole_objects_and_its_rubbish_is_swept(root
             )
         next_number = acknowledged + 1
 
-    assert left > 0  # else nothing was ever killed in mid-write
+    worker = start("write_half", root)  # those above may have died between two writes, this one does not
+    assert worker.say() == "half"
+    worker.kill()
+    assert temporary(root) != []
     DirectoryObjects(root).write(NAME, [b"x"])
     assert temporary(root) == []
+    assert "data/half" not in visible(root)
 
 
 def test_what_another_writer_is_still_writing_is_not_swept(root: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import Any
 
 import google.auth
@@ -32,6 +33,7 @@ from tests.google.trouble import Line, nobody, refusing
 from tests.storage.conftest import ROOT, emulated, new_project
 from tests.storage.records import AWKWARD, Note, any_of, batch, file, full
 
+LOCKED = 1.7  # seconds: to wait for a lock takes the emulator two
 Stored = Callable[[str, str], dict[str, Any]]
 
 
@@ -296,44 +298,49 @@ def test_eight_who_count_at_once_lose_nothing(documents: FirestoreDocuments) -> 
 
 def test_a_body_in_progress_holds_up_nobody(documents: FirestoreDocuments, others: FirestoreDocuments) -> None:
     """It may be killed there, and would never say that it gives up."""
-    seen = []
+    seen, waited = [], []
 
     def body(tx: Transaction) -> None:
         seen.append(tx.get(Note, "counter"))
-        if len(seen) == 1:
+        if len(seen) <= 3:
             began = time.monotonic()
             others.transact(increment)
-            assert time.monotonic() - began < 1.7  # to wait for a lock takes the emulator two seconds
+            waited.append(time.monotonic() - began)
         tx.put(Note(id="counter", number=10))
 
     documents.transact(body)
 
-    assert seen == [None, Note(id="counter", number=1)]  # it looked again
+    assert seen == [None, *(Note(id="counter", number=number) for number in (1, 2, 3))]  # it looked again
     assert counted(documents) == 10
+    assert median(waited) < LOCKED
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["changed", "added"])
 def test_what_was_only_read_counts_as_well(
     documents: FirestoreDocuments, others: FirestoreDocuments, there: bool
 ) -> None:
-    if there:
-        put(others, Note(id="switch", number=0))
-    runs = 0
+    waited = []
+    for name in ("one", "two", "three"):
+        if there:
+            put(others, Note(id=name, number=0))
+        runs = 0
 
-    def body(tx: Transaction) -> None:
-        nonlocal runs
-        runs += 1
-        switch = tx.get(Note, "switch")
-        if runs == 1:
-            put(others, Note(id="switch", number=7))
-        tx.put(Note(id="copy", number=-1 if switch is None else switch.number))
+        def body(tx: Transaction, name: str = name) -> None:
+            nonlocal runs
+            runs += 1
+            switch = tx.get(Note, name)
+            if runs == 1:
+                put(others, Note(id=name, number=7))
+            tx.put(Note(id="copy", number=-1 if switch is None else switch.number))
 
-    documents.transact(body)
+        put(documents, Note(id="copy"))
+        documents.transact(body)
 
-    assert documents.get(Note, "copy") == Note(id="copy", number=7)
-    began = time.monotonic()
-    put(others, Note(id="switch", number=8))  # the try that failed has let it go
-    assert time.monotonic() - began < 1.7
+        assert documents.get(Note, "copy") == Note(id="copy", number=7)
+        began = time.monotonic()
+        put(others, Note(id=name, number=8))  # the try that failed has let it go
+        waited.append(time.monotonic() - began)
+    assert median(waited) < LOCKED
 
 
 def test_an_add_is_judged_by_what_the_body_would_see_now(
@@ -383,12 +390,12 @@ def test_one_that_always_comes_second_is_told_to_come_again(project: str, others
 
     began = time.monotonic()
     with (
-        closing(FirestoreDocuments(f"firestore://{project}", transaction=2)) as documents,
-        pytest.raises(Contention, match="not committed within 2 s"),
+        closing(FirestoreDocuments(f"firestore://{project}", transaction=6)) as documents,
+        pytest.raises(Contention, match="not committed within 6 s"),
     ):
         documents.transact(body)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     assert counted(others) == runs > 5
 
 
@@ -433,12 +440,12 @@ def answers_of(documents: FirestoreDocuments) -> list[Callable[[], object]]:
 
 def test_where_nobody_listens_it_is_transient_and_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", nobody())
-    with closing(FirestoreDocuments("firestore://p")) as documents:
+    with closing(FirestoreDocuments("firestore://p", call=60, transaction=60)) as documents:
         for ask in answers_of(documents):
             began = time.monotonic()
             with pytest.raises(Transient, match="ServiceUnavailable"):
                 ask()
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
 
 
 def test_where_nobody_answers_it_is_transient_within_the_bound(line: Line) -> None:
@@ -448,7 +455,7 @@ def test_where_nobody_answers_it_is_transient_within_the_bound(line: Line) -> No
             began = time.monotonic()
             with pytest.raises(Transient, match="DeadlineExceeded"):
                 ask()
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 20
 
 
 def test_a_transaction_is_over_in_time_for_its_lease() -> None:
@@ -475,7 +482,7 @@ def test_what_may_pass_is_transient(monkeypatch: pytest.MonkeyPatch, code: str) 
 def test_a_store_that_always_aborts_is_contention(monkeypatch: pytest.MonkeyPatch) -> None:
     with refusing("ABORTED") as host:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)
-        with closing(FirestoreDocuments("firestore://p", call=0.5, transaction=1)) as documents:
+        with closing(FirestoreDocuments("firestore://p", transaction=1)) as documents:
             for ask in answers_of(documents):
                 with pytest.raises(Contention):
                     ask()
@@ -488,7 +495,7 @@ def test_what_somebody_has_to_put_right_is_said(monkeypatch: pytest.MonkeyPatch,
     """No database, no permission, no index: to come again would never help."""
     with refusing(code) as host:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)
-        with closing(FirestoreDocuments("firestore://p/d", call=0.5, transaction=1)) as documents:
+        with closing(FirestoreDocuments("firestore://p/d")) as documents:
             for ask in answers_of(documents):
                 with pytest.raises(ConfigError, match="firestore://p/d: for the sake of a test"):
                     ask()
@@ -512,7 +519,7 @@ def test_a_fork_opens_its_own_connection_and_leaves_its_parent_s_alone(
         documents.transact(increment)
     child = multiprocessing.get_context("fork").Process(target=count_in_child, args=(documents,))
     child.start()
-    child.join(20)
+    child.join(60)
     documents.transact(increment)
 
     assert child.exitcode == 0
@@ -525,7 +532,7 @@ def test_threads_in_their_bodies_do_not_take_each_other_for_nested(documents: Fi
     def work(who: int) -> int:
         def body(tx: Transaction) -> int:
             tx.get(Note, "n")
-            together.wait(10)
+            together.wait(60)
             return who
 
         return documents.transact(body)

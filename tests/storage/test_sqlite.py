@@ -184,7 +184,7 @@ def test_a_reader_does_not_wait_for_a_writer(documents: SqliteDocuments) -> None
 
         def body(tx: Transaction) -> Note | None:
             tx.put(Note(id="n", number=2))
-            return pool.submit(documents.get, Note, "n").result(timeout=5)
+            return pool.submit(documents.get, Note, "n").result(timeout=30)
 
         assert documents.transact(body) == Note(id="n", number=1)
 

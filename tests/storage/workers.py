@@ -113,6 +113,17 @@ def write_objects(root: str, first: str) -> None:
         say(number)
 
 
+def write_half(root: str) -> None:
+    """Begin to write an object, and never go on."""
+
+    def half() -> Iterator[bytes]:
+        yield content(0)
+        say("half")
+        sys.stdin.readline()
+
+    DirectoryObjects(Path(root)).write("gs://data/half", half())
+
+
 def fill_objects(root: str, limit: str) -> None:
     """The same as `fill_documents`, with one growing object."""
     objects = DirectoryObjects(Path(root))
@@ -198,7 +209,7 @@ def fill(limit: int, act: Callable[[int], object]) -> None:
 JOBS: dict[str, Callable[..., None]] = {
     job.__name__: job
     for job in (
-        increment, write_pairs, fill_documents, race, come_and_go, write_objects, fill_objects, stream,
+        increment, write_pairs, fill_documents, race, come_and_go, write_objects, write_half, fill_objects, stream,
         publish, consume, claim_for_ever, fill_queue,
     )
 }  # fmt: skip
