@@ -386,6 +386,7 @@ def test_a_death_changes_nothing_in_the_outcome(case: Case, story: Story, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a story for each point, and in each dozens of writes to the disk
 @cell("deaths")
 @pytest.mark.parametrize("story", [to_the_end, cancelled])
 def test_a_death_at_any_point_changes_nothing_in_the_outcome(case: Case, story: Story, tmp_path: Path) -> None:

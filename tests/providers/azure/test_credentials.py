@@ -26,8 +26,9 @@ def test_a_token_is_fetched_once_and_kept(standin: AzureStandIn) -> None:
 
 
 def test_a_token_is_renewed_before_it_ends(standin: AzureStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    credentials = entra(standin)
-    first, now = credentials.headers(), time.time()
+    credentials, now = entra(standin), time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    first = credentials.headers()
     monkeypatch.setattr(time, "time", lambda: now + 3_599 - 301)
     assert credentials.headers() == first
     monkeypatch.setattr(time, "time", lambda: now + 3_599 - 299)
@@ -37,8 +38,9 @@ def test_a_token_is_renewed_before_it_ends(standin: AzureStandIn, monkeypatch: p
 def test_a_token_that_holds_is_used_while_no_other_can_be_had(
     standin: AzureStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    credentials = entra(standin)
-    first, now = credentials.headers(), time.time()
+    credentials, now = entra(standin), time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    first = credentials.headers()
     standin.refuse["token"] = [(503, {}), (503, {})]
     monkeypatch.setattr(time, "time", lambda: now + 3_400)
     assert credentials.headers() == first

@@ -77,7 +77,7 @@ class Scene:
         """While the block runs, the batch has come as far as the place lets it."""
         worker = threading.Thread(target=self.world.pump)
         worker.start()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         try:
             while not self.place.holds():
                 assert time.monotonic() < until, f"not under way: {self.world.batch(id)}, {self.world.shards(id)}"
@@ -92,7 +92,7 @@ class Scene:
         finally:
             if not self.world.batch(id).ending:
                 self.place.release()
-            worker.join(30)
+            worker.join(60)
 
     def check(self, id: str, lines: list[Json]) -> None:
         """What must hold of a batch that has come to rest, and of what a client sees of it."""

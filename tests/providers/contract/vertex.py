@@ -97,7 +97,7 @@ class VertexPlace(PlaceOfJobs):
         return f"projects/{_number(PROJECT)}/locations/us-central1"
 
     def quiet(self) -> None:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while set(self.server.jobs.unfinished()) - self.worker.held:
             assert time.monotonic() < until, "a job does not end"
             time.sleep(0.003)

@@ -15,13 +15,14 @@ class Wire:
         self._target, self._lock = target, threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = self._listening(0)
-        self.port: int = self._listener.getsockname()[1]
-        self._spawn(self._accept, self._listener)
+        self._keeper = _bound(0)  # as long as it is bound, nobody else is given the port, also while nobody listens
+        self.port: int = self._keeper.getsockname()[1]
+        self.mend()
 
     def cut(self) -> None:
         """Connections end, and new ones are refused."""
         with self._lock:
+            self._whole = False
             ends = [self._listener, *self._open]
         for end in ends:
             with suppress(OSError):
@@ -30,20 +31,15 @@ class Wire:
 
     def mend(self) -> None:
         """Carry again, at the same address."""
-        self._listener = self._listening(self.port)
+        self._whole, self._listener = True, _bound(self.port)
+        self._listener.listen(128)
         self._spawn(self._accept, self._listener)
 
     def close(self) -> None:
         self.cut()
+        self._keeper.close()
         for thread in self._threads:
             thread.join(10)
-
-    def _listening(self, port: int) -> socket.socket:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen(128)
-        return listener
 
     def _spawn(self, act: object, *args: socket.socket) -> None:
         thread = threading.Thread(target=act, args=args, daemon=True)  # type: ignore[arg-type]
@@ -66,6 +62,8 @@ class Wire:
                 return
             with there:
                 with self._lock:
+                    if not self._whole:  # it was cut before this connection could be seen
+                        return
                     self._open |= {here, there}
                 back = threading.Thread(target=_copy, args=(there, here), daemon=True)
                 back.start()
@@ -73,6 +71,13 @@ class Wire:
                 back.join(30)
                 with self._lock:
                     self._open -= {here, there}
+
+
+def _bound(port: int) -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", port))
+    return found
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

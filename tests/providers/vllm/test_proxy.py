@@ -15,7 +15,7 @@ from infra.local.standins.proxy import KINDS, proxying
 from infra.local.standins.vllm import running
 from shared.providers.base import Fault, Outcome
 from shared.providers.vllm.runner import VllmRunner
-from tests.providers.vllm.test_runner import deployment, row
+from tests.providers.vllm.test_runner import deployment, kept_port, row, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,15 +27,15 @@ MEANS = {
 }
 
 
-async def calls(port: int, count: int) -> list[Outcome]:
-    async with VllmRunner(deployment(f"http://127.0.0.1:{port}", timeout=1.0, parallel=16)) as runner:
+async def calls(port: int, count: int, *, seconds: float = 60.0) -> list[Outcome]:
+    async with VllmRunner(deployment(f"http://127.0.0.1:{port}", timeout=seconds, parallel=16)) as runner:
         return list(await asyncio.gather(*(runner.run(row(ordinal=at + 1), f"r-{at}-1") for at in range(count))))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_break_is_what_it_is_called_and_is_taken_for_it(kind: str) -> None:
     with running() as server, proxying(server.port, rate=1.0, kinds=(kind,), drip=0.2) as proxy:
-        (outcome,) = asyncio.run(calls(proxy.port, 1))
+        (outcome,) = asyncio.run(calls(proxy.port, 1, seconds=1.0 if kind == "stall" else 60.0))
         report = proxy.report()
         ran = server.journal()["finished"]
     if kind == "refuse":  # whether it was made before it was reset is a matter of microseconds
@@ -52,6 +52,7 @@ def test_each_break_is_what_it_is_called_and_is_taken_for_it(kind: str) -> None:
 def test_without_faults_it_is_not_there() -> None:
     with running() as server, proxying(server.port, rate=0.0) as proxy:
         assert all(outcome.good for outcome in asyncio.run(calls(proxy.port, 50)))
+        wait_until(lambda: proxy.carried == 50)  # the last is counted when its caller has it already
         assert proxy.report() == {"carried": 50, "wasted": 0, "injected": {}}
 
 
@@ -73,7 +74,7 @@ def test_no_fault_ever_loses_or_doubles_a_line() -> None:
     async def stubborn(port: int) -> tuple[Counter[str], Counter[str]]:
         rows: Counter[str] = Counter()
         faults: Counter[str] = Counter()
-        async with VllmRunner(deployment(f"http://127.0.0.1:{port}", timeout=1.0, parallel=16)) as runner:
+        async with VllmRunner(deployment(f"http://127.0.0.1:{port}", timeout=60.0, parallel=16)) as runner:
 
             async def one(at: int) -> None:
                 for attempt in range(20):
@@ -86,7 +87,7 @@ def test_no_fault_ever_loses_or_doubles_a_line() -> None:
             await asyncio.gather(*(one(at) for at in range(1, lines + 1)))
         return rows, faults
 
-    with running() as server, proxying(server.port, rate=0.25, seed=3, drip=0.1, stall=2.0) as proxy:
+    with running() as server, proxying(server.port, rate=0.25, seed=3, drip=0.1, stall=1.0) as proxy:
         rows, faults = asyncio.run(stubborn(proxy.port))
         report, journal = proxy.report(), server.journal()
     assert len(rows) == lines
@@ -98,9 +99,7 @@ def test_no_fault_ever_loses_or_doubles_a_line() -> None:
 
 
 def test_a_server_that_is_gone_is_a_connection_that_breaks() -> None:
-    with running() as server:
-        port = server.port
-    with proxying(port, rate=0.0) as proxy:
+    with kept_port() as port, proxying(port, rate=0.0) as proxy:
         (outcome,) = asyncio.run(calls(proxy.port, 1))
         assert outcome.fault is Fault.REPLY
 
@@ -113,11 +112,12 @@ def test_as_a_process_it_tells_at_its_end_what_it_did() -> None:
             assert process.stdout is not None
             try:
                 base = process.stdout.readline().split()[1]
-                assert httpx.get(f"{base}/health", trust_env=False).status_code == 200
-                assert httpx.post(f"{base}/v1/x", json={}, trust_env=False).status_code == 503
-                report = httpx.get(f"{base}/-/proxy", trust_env=False).json()
+                with httpx.Client(base_url=base, trust_env=False, timeout=60) as client:
+                    assert client.get("/health").status_code == 200
+                    assert client.post("/v1/x", json={}).status_code == 503
+                    report = client.get("/-/proxy").json()
             finally:
                 process.send_signal(signal.SIGTERM)
                 told = json.loads(process.stdout.read())
-                assert process.wait(10) == 0
+                assert process.wait(60) == 0
     assert told == report == {"carried": 1, "wasted": 0, "injected": {"busy": 1}}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from infra.local.standins.vllm import Running, running
+from tests.providers.vllm.test_runner import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "Hello nonce-a nonce-b"}], "max_tokens": 4}
@@ -21,8 +24,8 @@ CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "Hello nonce-a
 def ask(server: Running, path: str, body: Any = None, **headers: str) -> httpx.Response:
     url = f"http://127.0.0.1:{server.port}{path}"
     if body is None:
-        return httpx.get(url, headers=headers, trust_env=False)
-    return httpx.post(url, json=body, headers=headers, trust_env=False)
+        return httpx.get(url, headers=headers, trust_env=False, timeout=60)
+    return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=60)
 
 
 def test_it_says_what_it_is() -> None:
@@ -88,9 +91,11 @@ def test_what_is_too_long_names_its_tokens() -> None:
 
 def test_a_queue_with_an_end_says_503() -> None:
     with running(seats=1, queue=1, token_ms=250) as server, ThreadPoolExecutor(6) as pool:
-        statuses = list(pool.map(lambda _: ask(server, "/v1/chat/completions", CHAT).status_code, range(6)))
-        assert set(statuses) == {200, 503}
-        assert statuses.count(503) >= 2  # those that come late, on a busy machine, find room again
+        server.server.room = 0  # until all are there
+        asked = [pool.submit(ask, server, "/v1/chat/completions", CHAT) for _ in range(6)]
+        wait_until(lambda: server.server.asked == 6)
+        server.server.room = None
+        assert sorted(each.result().status_code for each in asked) == [200, 200, 503, 503, 503, 503]
 
 
 def test_what_was_run_is_counted_by_request_and_by_prompt() -> None:
@@ -114,12 +119,12 @@ def test_a_prompt_may_ask_for_trouble() -> None:
 
 
 def test_who_hangs_up_gets_nothing_run() -> None:
-    with running(token_ms=2000) as server:
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{server.base}/chat/completions", json=CHAT, timeout=0.4, trust_env=False)
-        time.sleep(0.2)
-        journal = server.journal()
-        assert (journal["aborted"], journal["finished"]) == (1, 0)
+    with running(token_ms=100_000) as server:
+        with closing(HTTPConnection("127.0.0.1", server.port)) as caller:
+            caller.request("POST", "/v1/chat/completions", json.dumps(CHAT))
+            wait_until(lambda: server.journal()["started"] == 1)
+        wait_until(lambda: server.journal()["aborted"] == 1)
+        assert server.journal()["finished"] == 0
 
 
 def test_as_a_process_it_says_when_it_serves_and_stops_at_sigterm() -> None:
@@ -130,11 +135,11 @@ def test_as_a_process_it_says_when_it_serves_and_stops_at_sigterm() -> None:
             ready, base = process.stdout.readline().split()
             assert ready == "ready"
             body = {"model": "big", "input": ["a", "bc"]}
-            said = httpx.post(f"{base}/embeddings", json=body, trust_env=False).json()
+            said = httpx.post(f"{base}/embeddings", json=body, trust_env=False, timeout=60).json()
             assert [len(item["embedding"]) for item in said["data"]] == [8, 8]
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
 
 def test_a_text_that_is_no_json_is_a_400() -> None:
