@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from requests import PreparedRequest, Response
@@ -17,23 +16,11 @@ from requests.adapters import HTTPAdapter
 from shared.domain.errors import ConfigError, Transient
 from shared.storage.gcs.objects import GcsObjects
 from shared.storage.ports import ABSENT
-from tests.storage.workers import content
-
-MEGABYTE = 2**20
+from tests.storage.workers import MEGABYTE, content, forget_most_memory, most_memory
 
 
 def say(fact: Any) -> None:
     print(json.dumps(fact), flush=True)  # noqa: T201
-
-
-def most_memory() -> int:
-    """What the process had at most since `forget_most_memory`, in bytes."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
-
-def forget_most_memory() -> None:
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak to what there is now
 
 
 def stream() -> None:

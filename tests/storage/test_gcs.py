@@ -726,7 +726,7 @@ def test_a_signed_url_reads_the_object_under_the_name_of_its_file(
 
     assert url is not None
     assert url.startswith(f"{server.url}/data/files/%C3%BC%20b/c?")
-    answer = httpx.get(url)
+    answer = httpx.get(url, timeout=60)
     assert (answer.status_code, answer.content == LARGE) == (200, True)
     assert "set-cookie" not in answer.headers
     said = answer.headers["content-disposition"]
