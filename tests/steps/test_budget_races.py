@@ -22,11 +22,12 @@ from shared.domain.files import File
 from shared.domain.ids import new_file_id
 from shared.steps.files import keep
 from shared.steps.prepare import prepare
+from shared.storage.firestore.documents import FirestoreDocuments
 from shared.storage.ports import Documents
 from shared.storage.sqlite import SqliteDocuments
 from tests.steps.accountant import account, check_money, check_nothing_held
 from tests.steps.world import World, chat
-from tests.storage.conftest import DOCUMENTS
+from tests.storage.conftest import emulated, new_project
 
 pytestmark = pytest.mark.slow
 
@@ -49,9 +50,23 @@ class Arena(World):
         return replace(super().new_app(), documents=self.store)
 
 
-@pytest.fixture(params=["sqlite file", "firestore"])
+@contextmanager
+def store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Documents]:
+    """With time for all: a step that gets no turn leaves its work to a message that nobody here brings."""
+    if request.param == "sqlite":
+        with closing(SqliteDocuments(f"sqlite://{folder}/documents.db", wait=60)) as documents:
+            yield documents
+        return
+    with (
+        emulated(request, "firestore"),
+        closing(FirestoreDocuments(f"firestore://{new_project()}", transaction=60)) as remote,
+    ):
+        yield remote
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
 def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
-    with DOCUMENTS[request.param](request) as documents:
+    with store(request, tmp_path) as documents:
         yield Arena(tmp_path, store=documents)
 
 

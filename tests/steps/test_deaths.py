@@ -108,12 +108,14 @@ def at_every_point(tmp_path: Path, story: Story, how: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a story for each point, and in each dozens of writes to the disk
 @pytest.mark.parametrize("story", STORIES)
 def test_a_death_at_any_point_changes_nothing_in_the_outcome(tmp_path: Path, story: Story) -> None:
     assert at_every_point(tmp_path, story, "dies_at") > 20
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("story", [to_the_end])
 def test_a_worker_that_wakes_up_after_others_took_over_changes_nothing(tmp_path: Path, story: Story) -> None:
     """Two live owners of one lease: what the late one still writes has no effect."""
