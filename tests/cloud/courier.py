@@ -28,7 +28,9 @@ class Courier(ThreadingHTTPServer):
     def __init__(self, targets: Mapping[str, str], *, share: float, seed: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.targets, self.done = targets, Counter[str]()
-        self._share, self._dice, self._lock = share, random.Random(seed), threading.Lock()
+        # Dice of its own for each target: what befalls one does not depend on how much goes to the others meanwhile.
+        self._dice = {target: random.Random(f"{seed} {target}") for target in targets}
+        self._share, self._lock = share, threading.Lock()
         self._http = httpx.Client(timeout=570.0, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
         self._late = ThreadPoolExecutor(16, thread_name_prefix="late")
         self._over = threading.Event()
@@ -54,7 +56,7 @@ class Courier(ThreadingHTTPServer):
 
     def deliver(self, target: str, headers: Mapping[str, str], body: bytes) -> int:
         """The status that whoever delivers gets to see."""
-        fate, delay = self._thrown()
+        fate, delay = self._thrown(target)
         with self._lock:
             self.done[f"{target} {fate}"] += 1
         if fate in {"late", "doubled"}:
@@ -63,9 +65,9 @@ class Courier(ThreadingHTTPServer):
             return 204
         return self._forward(target, headers, body)
 
-    def _thrown(self) -> tuple[str, float]:
+    def _thrown(self, target: str) -> tuple[str, float]:
         with self._lock:
-            cast, delay = self._dice.random(), self._dice.uniform(0, _LATEST)
+            cast, delay = self._dice[target].random(), self._dice[target].uniform(0, _LATEST)
         fates = ("lost", "late", "doubled")
         return next((fate for number, fate in enumerate(fates, 1) if cast < number * self._share), "passed on"), delay
 

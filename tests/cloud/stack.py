@@ -8,13 +8,12 @@ SDK ──▶ api ──▶ Firestore, Cloud Storage, Pub/Sub ── push ──
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -29,6 +28,7 @@ from shared.app import open_documents, open_objects
 from shared.domain.batch import Batch
 from shared.storage.ports import Documents, Objects
 from tests.cloud.courier import Courier
+from tests.ports import reserved
 
 __all__ = ["KEY", "TARGETS", "Cloud"]
 
@@ -37,7 +37,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 TARGETS: Final = {"api": 32, "work": 4, "predictions": 4, "dead_letter": 2}
 KEY: Final = "sk-the-key-of-the-cloud"
 MODELS: Final = ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-embedding-001")
-_START: Final = 60.0
+_START: Final = 90.0
 
 T = TypeVar("T")
 
@@ -93,7 +93,8 @@ class Cloud:
     ) -> None:
         self.project = f"p-{uuid4().hex[:12]}"
         self._folder, self._sweep_every = folder, sweep_every
-        ports = free_ports(len(TARGETS) + 2)
+        self._held = ExitStack()
+        ports = self._held.enter_context(reserved(len(TARGETS) + 2))
         self.urls = dict(zip(TARGETS, (f"http://127.0.0.1:{port}" for port in ports), strict=False))
         self.standin, self.storage = (f"http://127.0.0.1:{port}" for port in ports[-2:])
         place = folder / "offpeak.yaml"
@@ -155,6 +156,7 @@ class Cloud:
         for process in reversed(self.processes.values()):
             process.stop()
         self.courier.__exit__(kind, error, trace)
+        self._held.close()
 
     def client(self, **options: Any) -> OpenAI:
         return OpenAI(base_url=f"{self.urls['api']}/v1", api_key=KEY, **options)
@@ -167,7 +169,7 @@ class Cloud:
     def publish(self, body: Mapping[str, Any] | bytes, **attributes: str) -> None:
         """A message to `work`, from whoever may publish."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._publisher.publish(self._topic("steps"), data, **attributes).result(10)
+        self._publisher.publish(self._topic("steps"), data, **attributes).result(60)
 
     def documents(self) -> Documents:
         """What the functions keep."""
@@ -202,7 +204,7 @@ class Cloud:
         found: list[dict[str, Any]] = []
         token = ""
         while True:
-            page = httpx.get(url, params={"pageSize": 100, "pageToken": token}, trust_env=False).json()
+            page = httpx.get(url, params={"pageSize": 100, "pageToken": token}, trust_env=False, timeout=30).json()
             found += page.get("batchPredictionJobs", [])
             token = page.get("nextPageToken", "")
             if not token:
@@ -265,17 +267,6 @@ def emulated(kind: Callable[[], T], google: Mapping[str, str]) -> T:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def wait_for(true: Callable[[], bool], what: str, seconds: float = _START) -> None:

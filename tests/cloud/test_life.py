@@ -60,11 +60,15 @@ def test_lists_show_everything_once(client: OpenAI) -> None:
         assert ids <= set(found)
 
 
-def test_a_cancelled_batch_ends(client: OpenAI) -> None:
+def test_a_cancelled_batch_ends(cloud: Cloud, client: OpenAI) -> None:
+    faults = f"{cloud.standin}/-/faults"
+    slow = {"on": "create", "do": "slow", "seconds": 5}  # or it might have been completed by then
+    httpx.post(faults, json=slow, trust_env=False, timeout=30).raise_for_status()
     batch = start(client, [chat(f"line-{n}") for n in range(20)])
     client.batches.cancel(batch.id)
 
     assert ended(client, batch.id).status == "cancelled"
+    httpx.delete(faults, trust_env=False, timeout=30).raise_for_status()
 
 
 def test_one_trace_leads_from_the_request_to_its_steps(cloud: Cloud, client: OpenAI) -> None:
@@ -97,7 +101,8 @@ def test_what_is_no_result_of_ours_is_acknowledged_and_ignored(cloud: Cloud, cli
     batch = start(client, [chat("a")])
     headers, body = event(name.format(batch=batch.id))
 
-    assert httpx.post(cloud.urls["predictions"], headers=headers, json=body, trust_env=False).status_code == 200
+    answer = httpx.post(cloud.urls["predictions"], headers=headers, json=body, trust_env=False, timeout=60)
+    assert answer.status_code == 200
     assert ended(client, batch.id).status == "completed"
 
 
@@ -107,7 +112,7 @@ def test_forged_events_change_nothing(cloud: Cloud, client: OpenAI) -> None:
     for name in ("prediction-m-1/predictions.jsonl", "prediction-m-1/predictions.jsonl-00000-of-00001"):
         headers, body = event(f"out/{batch.id}/0001/a1/{name}")
         for _ in range(3):
-            answer = httpx.post(cloud.urls["predictions"], headers=headers, json=body, trust_env=False)
+            answer = httpx.post(cloud.urls["predictions"], headers=headers, json=body, trust_env=False, timeout=60)
             assert answer.status_code == 200
     for step, what in (("finish", "batch"), ("cancel", "batch"), ("prepare", "batch"), ("collect", "shard")):
         cloud.publish({"step": step, what: batch.id if what == "batch" else f"{batch.id}-0001"})
@@ -162,23 +167,25 @@ def test_a_large_file_comes_in_parts_and_goes_out_by_a_signed_url(
         assert client.files.content(small).content == content[: 4 * MEGABYTE]
 
     url, headers = f"{cloud.urls['api']}/v1/files/{done.file.id}/content", {"authorization": f"Bearer {KEY}"}
-    answer = httpx.get(url, headers=headers, trust_env=False)
+    answer = httpx.get(url, headers=headers, trust_env=False, timeout=60)
     assert answer.status_code == 302
     assert answer.headers["location"].startswith(f"{cloud.storage}/the-data/files/{done.file.id}?")
     assert "X-Goog-Signature=" in answer.headers["location"]
     assert answer.headers["cache-control"] == "no-store"
-    direct = httpx.get(answer.headers["location"], trust_env=False)
+    direct = httpx.get(answer.headers["location"], trust_env=False, timeout=60)
     assert direct.headers["content-disposition"].startswith("attachment; filename=")
-    assert httpx.head(url, headers=headers, trust_env=False).headers["content-length"] == str(len(content))
+    head = httpx.head(url, headers=headers, trust_env=False, timeout=60)
+    assert head.headers["content-length"] == str(len(content))
     assert "X-Goog-Signature" not in cloud.processes["api"].log.read_text()
 
 
+@pytest.mark.timeout(600)
 def test_a_message_that_no_delivery_helps_ends_its_batch(new_cloud: Callable[..., Cloud]) -> None:
     """What we remember of its lines is gone: five deliveries, the dead-letter topic, and the batch says so."""
-    cloud = new_cloud(standin={"STANDIN_RUNNING": "5"})
+    cloud = new_cloud(standin={"STANDIN_RUNNING": "10"})
     with cloud.client() as client:
         batch = start(client, [chat("a")])
-        wait_for(lambda: bool(cloud.jobs()), "there is a job")
+        wait_for(lambda: any("completionStats" in job for job in cloud.jobs()), "there is a job that has read its line")
         cloud.processes["work"].kill()
         cloud.processes["predictions"].kill()
         objects = cloud.objects()

@@ -60,7 +60,7 @@ class Stack:
     def stop(self) -> int:
         """End all of it; the exit status. Again is no harm."""
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(30)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code

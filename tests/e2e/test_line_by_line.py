@@ -60,7 +60,7 @@ def test_a_killed_worker_costs_the_lines_in_flight_and_no_others(tmp_path: Path)
 
 
 def test_counts_move_while_lines_run_and_cancel_keeps_what_finished(tmp_path: Path) -> None:
-    with running(token_ms=60) as vllm:
+    with running(token_ms=120) as vllm:
         stack = stack_of(tmp_path, vllm.port)
         with stack.client() as client:
             batch = start(client, lines_of(LINES))
@@ -74,7 +74,7 @@ def test_counts_move_while_lines_run_and_cancel_keeps_what_finished(tmp_path: Pa
             client.batches.cancel(batch.id)
             asked = time.monotonic()
             done = ended(client, batch.id, 60)
-            assert time.monotonic() - asked < 15
+            assert time.monotonic() - asked < 30  # all lines take more than a minute
             output, errors = rows(client, done.output_file_id), rows(client, done.error_file_id)
         assert stack.stop() == 0
     assert len(seen) >= 3

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from shared.steps.books import Books
 from shared.steps.commit import Turn, commit
 from shared.storage.ports import Transaction
 from tests.infra.conftest import prompt, standing_in
+from tests.ports import reserved
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -64,12 +64,13 @@ class Server:
 
     def status(self, who: str) -> int:
         """What a key is answered."""
-        return httpx.get(f"{self.url}/v1/files", headers={"authorization": f"Bearer {self.keys[who]}"}).status_code
+        headers = {"authorization": f"Bearer {self.keys[who]}"}
+        return httpx.get(f"{self.url}/v1/files", headers=headers, timeout=30).status_code
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with standing_in(tmp_path, Pace(pending=600.0, running=0.0)) as vertex, contextlib.ExitStack() as stack:
+    with standing_in(tmp_path, Pace(pending=86_400.0, running=0.0)) as vertex, contextlib.ExitStack() as stack:
         (tmp_path / "objects" / "jobs").mkdir(parents=True)
         vertex.objects.write("gs://jobs/in.jsonl", (json.dumps(prompt(1)).encode(),))
         (tmp_path / "offpeak.yaml").write_text(CONFIG.format(url=vertex.url))
@@ -87,9 +88,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
             "THREADS": "8",
         }
         keys = {"master": environment["OFFPEAK_MASTER_KEY"], **hired(environment)}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        [port] = stack.enter_context(reserved())
         log = stack.enter_context((tmp_path / "log").open("wb"))
         process = subprocess.Popen(
             [
@@ -108,15 +107,21 @@ def server(tmp_path: Path) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
         try:
-            until = time.monotonic() + 30
-            while time.monotonic() < until:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
+            until = time.monotonic() + 60
+            while not _answers(f"http://127.0.0.1:{port}/health/liveness"):
+                assert process.poll() is None, "it has ended"
+                assert time.monotonic() < until, "it does not answer"
                 time.sleep(0.05)
             yield Server(f"http://127.0.0.1:{port}", tmp_path, keys)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(40)
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url, timeout=30).is_success
+    return False
 
 
 def hired(environment: dict[str, str]) -> dict[str, str]:

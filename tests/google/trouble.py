@@ -1,18 +1,21 @@
 """What goes wrong between us and Google, and no emulator does: answers that are lost, silence, and refusals."""
 
+import atexit
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, Final
 
 import grpc  # type: ignore[import-untyped]
 
 __all__ = ["Line", "nobody", "refusing"]
 
-_UNANSWERED: Final = 0.5  # seconds that the far end has for what is asked of it, before the line is found dead
+_UNANSWERED: Final = 10.0  # seconds that the far end has for its answer, before the line is found dead without one
+_FRAME: Final = 9  # bytes before the payload of a frame of HTTP/2
+_SAYING: Final = frozenset({0, 1})  # the kinds of frames that answer something: data and headers
 
 
 class Line:
@@ -24,17 +27,18 @@ class Line:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[tuple[socket.socket, socket.socket]] = []
-        self._silent: set[socket.socket] = set()
+        self._silent: dict[socket.socket, threading.Event] = {}
         self._dumb = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_answers(self) -> None:
         """What is asked now arrives; its answer never does, and then the line is dead. The next one is sound."""
         lost, self._open = self._open, []
-        self._silent |= {far for _, far in lost}
+        answered = threading.Event()
+        self._silent |= {far: answered for _, far in lost}
 
         def hang_up() -> None:
-            time.sleep(_UNANSWERED)
+            answered.wait(_UNANSWERED)  # or what was asked might be taken back
             for pair in lost:
                 _cut(*pair)
 
@@ -61,7 +65,10 @@ class Line:
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                if not self._dumb and source not in self._silent:
+                if source in self._silent:
+                    if _answers(data):
+                        self._silent[source].set()
+                elif not self._dumb:
                     target.sendall(data)
         _cut(source, target)
 
@@ -73,10 +80,22 @@ def _cut(*ends: socket.socket) -> None:
         end.close()
 
 
+def _answers(data: bytes) -> bool:
+    """Whether an answer is among these frames: the far end also says how much it could take, and that it is alive."""
+    while len(data) >= _FRAME:
+        if data[3] in _SAYING:
+            return True
+        data = data[_FRAME + int.from_bytes(data[:3], "big") :]
+    return False
+
+
+@cache
 def nobody() -> str:
-    """HOST:PORT where nobody listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+    """HOST:PORT where nobody listens, and nobody will: we have taken it."""
+    deaf = socket.socket()
+    atexit.register(deaf.close)
+    deaf.bind(("127.0.0.1", 0))
+    return f"127.0.0.1:{deaf.getsockname()[1]}"
 
 
 @contextmanager

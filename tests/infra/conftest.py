@@ -68,14 +68,21 @@ class Place:
             return [json.loads(line) for line in stream]
 
     def fault(self, **rule: Any) -> None:
-        httpx.post(f"{self.url}/-/faults", json=rule, trust_env=False).raise_for_status()
+        httpx.post(f"{self.url}/-/faults", json=rule, trust_env=False, timeout=30).raise_for_status()
 
     def journal(self) -> dict[str, Any]:
-        journal: dict[str, Any] = httpx.get(f"{self.url}/-/journal", trust_env=False).json()
+        journal: dict[str, Any] = httpx.get(f"{self.url}/-/journal", trust_env=False, timeout=30).json()
         return journal
 
 
-def over(client: VertexClient, name: str, within: float = 15.0) -> Job:
+def until(condition: Callable[[], object], within: float = 30.0) -> None:
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.01)
+
+
+def over(client: VertexClient, name: str, within: float = 60.0) -> Job:
     until = time.monotonic() + within
     while True:
         job = client.get_job(name)

@@ -47,7 +47,7 @@ class Stack:
         if self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
+                self.process.wait(30)
             self.process.kill()
         self.process.communicate()
 
@@ -56,11 +56,11 @@ class Stack:
         return (self.data / "master_key").read_text().strip()
 
     def client(self, **rest: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, timeout=20.0, **{"max_retries": 5, **rest})
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, timeout=60.0, **{"max_retries": 5, **rest})
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def processes(self) -> dict[int, str]:
         """All below the supervisor, with their command lines."""

@@ -16,6 +16,8 @@ from infra.local import dispatch
 from infra.local.dispatch import Dispatcher, Target, event_of
 from shared.domain.errors import StorageFull
 from shared.storage.queue import DEAD, FINALIZE, MOST_ATTEMPTS, STEPS, Delivery, Queue
+from tests.infra.conftest import until
+from tests.ports import reserved
 
 CHECK = {"step": "check", "shard": "batch_a-0001"}
 OBJECT = {"bucket": "work", "name": "out/b/prediction-model-1/predictions.jsonl", "generation": "17", "size": "12"}
@@ -110,13 +112,6 @@ def deliver(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         dispatcher.stop()
 
 
-def until(condition: Callable[[], object], within: float = 10.0) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_each_topic_goes_to_its_function(queue: Queue, functions: Functions, deliver: Any) -> None:
     queue.put(STEPS, CHECK, {"trace": "1"})
     queue.put(FINALIZE, OBJECT)
@@ -185,25 +180,26 @@ def test_one_bad_message_does_not_hold_up_the_others(queue: Queue, functions: Fu
     until(lambda: len({step["shard"] for step in functions.steps()}) == 20)
 
 
-def test_a_function_that_is_down_costs_no_message(queue: Queue, functions: Functions, deliver: Any) -> None:
+def test_a_function_that_is_down_costs_no_message(queue: Queue, deliver: Any) -> None:
     """While nobody answers, one message at a time knocks; nothing becomes a dead letter."""
-    port = functions.server_address[1]
-    url = functions.url
-    functions.end()
     queue.put_all(STEPS, [{"step": "check", "shard": f"batch_a-{number:04d}"} for number in range(30)])
-    deliver(url)
-    time.sleep(1.5)
-    again = Functions(port)
+    with reserved() as [port]:
+        deliver(f"http://127.0.0.1:{port}")
+        time.sleep(1.5)
+        functions = Functions(port)
     try:
-        until(lambda: queue.depth() == 0, within=20)
+        until(lambda: queue.depth() == 0)
         assert queue.dead() == 0
-        assert len(again.steps()) == 30
+        assert len(functions.steps()) == 30
     finally:
-        again.end()
+        functions.end()
 
 
 def test_only_so_many_calls_at_once(queue: Queue, functions: Functions, deliver: Any) -> None:
+    together = threading.Barrier(3)
+
     def slow(*_: object) -> int:
+        together.wait(30)
         time.sleep(0.05)
         return 200
 
@@ -218,35 +214,54 @@ def test_only_so_many_calls_at_once(queue: Queue, functions: Functions, deliver:
 def test_a_call_that_outlasts_its_lease_keeps_its_message(
     queue: Queue, functions: Functions, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "LEASE", 150)
+    good, claimed, outlasted = queue.claim, list[Delivery](), threading.Event()
+
+    def claim(now: int, lease: int, limit: int, *, topic: str) -> list[Delivery]:
+        """The first two leases are over at once; who comes after the third claim holds what that gave."""
+        if topic == STEPS and len(claimed) == 3:
+            outlasted.set()
+        found = good(now, 1 if len(claimed) < 2 else lease, limit, topic=topic)
+        claimed.extend(found)
+        return found
 
     def slow(*_: object) -> int:
-        time.sleep(0.6)
+        outlasted.wait(30)
         return 200
 
+    monkeypatch.setattr(queue, "claim", claim)
     functions.answer = slow
     queue.put(STEPS, CHECK)
     deliver(functions.url)
     until(lambda: queue.depth() == 0)
     assert functions.steps() == [CHECK]
+    assert len(claimed) == 3
 
 
 def test_what_a_killed_dispatcher_held_is_delivered_again(queue: Queue, functions: Functions, deliver: Any) -> None:
+    arrived: list[int] = []
+
+    def answer(*_: object) -> int:
+        arrived.append(time.time_ns() // 1_000_000)
+        return 200
+
+    functions.answer = answer
     queue.put(STEPS, CHECK)
-    assert queue.claim(time.time_ns() // 1_000_000, 300, 10)  # and never heard of again
+    held = time.time_ns() // 1_000_000
+    assert queue.claim(held, 300, 10)  # and never heard of again
     deliver(functions.url)
-    assert functions.steps() == []
-    until(lambda: functions.steps() == [CHECK])
+    until(lambda: queue.depth() == 0)
+    assert functions.steps() == [CHECK]
+    assert arrived[0] >= held + 300
 
 
 def test_a_stop_gives_back_what_is_in_hand(
     queue: Queue, functions: Functions, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_FAREWELL", 0.1)
+    monkeypatch.setattr(dispatch, "_FAREWELL", 0.5)
     release = threading.Event()
 
     def stuck(*_: object) -> int:
-        release.wait(10)
+        release.wait(30)
         return 200
 
     functions.answer = stuck
@@ -258,17 +273,43 @@ def test_a_stop_gives_back_what_is_in_hand(
     release.set()
 
 
+def test_a_stop_forgets_nothing_that_is_being_claimed(
+    queue: Queue, functions: Functions, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would deliver it again before its lease is over."""
+    monkeypatch.setattr(dispatch, "_FAREWELL", 30.0)
+    good, claiming, stopping = queue.claim, threading.Event(), threading.Event()
+
+    def claim(*arguments: Any, **rest: Any) -> list[Delivery]:
+        found = good(*arguments, **rest)
+        if found:
+            claiming.set()
+            stopping.wait(30)
+            time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(queue, "claim", claim)
+    queue.put(STEPS, CHECK)
+    dispatcher = deliver(functions.url)
+    until(claiming.is_set)
+    stopping.set()
+    dispatcher.stop()
+    assert queue.depth() == 0
+    assert functions.steps() == [CHECK]
+
+
 def test_a_sweep_comes_regularly_and_never_piles_up(queue: Queue, functions: Functions, deliver: Any) -> None:
     def slow(*_: object) -> int:
         time.sleep(0.3)
         return 503
 
     functions.answer = slow
+    began = time.monotonic()
     deliver(functions.url, sweep_every=0.05)
-    time.sleep(1.5)
+    until(lambda: len(functions.seen) >= 4)
+    assert time.monotonic() - began >= 3 * 0.3
     sweeps = [body["message"] for _, _, body in functions.seen]
     assert all(json.loads(base64.b64decode(message["data"])) == {"step": "sweep"} for message in sweeps)
-    assert 3 <= len(sweeps) <= 5
     assert functions.most == 1
     assert queue.depth() == 0
 

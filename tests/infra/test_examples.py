@@ -14,7 +14,7 @@ from shared.app import configuration
 from shared.litellm import VARIABLES
 from tests.infra.stack import ROOT, Stack, ended
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
 
 EXAMPLES = sorted((ROOT / "infra" / "examples").glob("*.yaml"))
 ACCOUNT = {
@@ -84,7 +84,7 @@ def test_a_batch_runs_through_every_group(example: Path, tmp_path: Path) -> None
             groups = [model.id for model in client.models.list() if "embedding" not in model.id]
             batches = [(group, _start(client, group)) for group in groups]
             for group, batch in batches:
-                over = ended(client, batch, within=40)
+                over = ended(client, batch, within=90)
                 assert over.status == "completed", (group, over.errors, _errors(client, over))
                 rows = _rows(client, over.output_file_id)
                 assert sorted(row["custom_id"] for row in rows) == [f"line-{number}" for number in range(6)]

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from infra.package import source_zip
+from tests.ports import reserved
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("admin", "api", "batches", "dead_letter", "files", "predictions", "vertex", "work")
@@ -125,8 +125,6 @@ def test_unpacked_somewhere_else_it_starts(tmp_path: Path, target: str) -> None:
     data.mkdir()
     with zipfile.ZipFile(io.BytesIO(source_zip())) as archive:
         archive.extractall(place)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     settings = {
         "OFFPEAK_DOCUMENTS": f"sqlite:///{data}/documents.db",
         "OFFPEAK_OBJECTS": f"file://{data}/objects",
@@ -137,19 +135,22 @@ def test_unpacked_somewhere_else_it_starts(tmp_path: Path, target: str) -> None:
     }
     clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "FUNCTION_TARGET"}}
     command = ["-P", "-m", "functions_framework", "--source", "main.py", "--target", target]
-    with subprocess.Popen(
-        [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=place,
-        env={**clean, **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
+    with (
+        reserved() as [port],
+        subprocess.Popen(
+            [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=place,
+            env={**clean, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as server,
+    ):
         try:
             answer = _first_answer(server, f"http://127.0.0.1:{port}/health/liveness")
         finally:
             server.terminate()
-            said = server.communicate(timeout=20)[0]
+            said = server.communicate(timeout=40)[0]
     if target == "api":
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"}), said
     else:  # an event function takes POST alone
@@ -157,7 +158,7 @@ def test_unpacked_somewhere_else_it_starts(tmp_path: Path, target: str) -> None:
 
 
 def _first_answer(server: "subprocess.Popen[str]", url: str) -> httpx.Response:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while True:
         try:
             return httpx.get(url, trust_env=False, timeout=10)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.infra.stack import ROOT
+from tests.ports import reserved
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
@@ -41,36 +41,34 @@ def command(target: str, port: int) -> list[str]:
 
 @contextmanager
 def serving(folder: Path, target: str = "api", **environment: str) -> Iterator[httpx.Client]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     variables = {**CLEAN, **settings(folder), "WORKERS": "1", **environment}
-    process = subprocess.Popen(
-        command(target, port), cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-            until = time.monotonic() + 30
-            while True:
-                try:
-                    http.get("/")
-                except httpx.HTTPError:
-                    assert process.poll() is None, "it did not start"
-                    assert time.monotonic() < until, "it does not answer"
-                    time.sleep(0.05)
-                else:
-                    break
-            yield http
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+    with reserved() as [port]:
+        process = subprocess.Popen(
+            command(target, port), cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
+                until = time.monotonic() + 60
+                while True:
+                    try:
+                        http.get("/")
+                    except httpx.HTTPError:
+                        assert process.poll() is None, "it did not start"
+                        assert time.monotonic() < until, "it does not answer"
+                        time.sleep(0.05)
+                    else:
+                        break
+                yield http
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(40)
 
 
 def refused(folder: Path, target: str, **environment: str) -> str:
     """What it says when it does not start."""
     variables = {**CLEAN, **settings(folder), **environment}
     done = subprocess.run(
-        command(target, 1), cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=30
+        command(target, 1), cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

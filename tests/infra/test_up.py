@@ -1,5 +1,6 @@
 """The stack as a newcomer meets it: start, stop, kill, start again."""
 
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import httpx
 import openai
 import pytest
 
+from tests.infra.conftest import until
 from tests.infra.stack import ROOT, Stack, alive, check_answers, ended, start_batch
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
@@ -30,7 +32,7 @@ def refused(*arguments: str, **environment: str) -> str:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2, done.stderr
@@ -52,8 +54,8 @@ def test_start_serve_and_stop(tmp_path: Path) -> None:
         assert all(stack.named(member) for member in MEMBERS)
         began = time.monotonic()
         assert stack.stop() == 0
-        assert time.monotonic() - began < 6
-        assert alive(pids) == []
+        assert time.monotonic() - began < 15  # who waits for a function, instead of ending it, waits for half a minute
+        until(lambda: not alive(pids))
 
 
 def test_a_new_start_goes_on_where_the_last_one_stopped(tmp_path: Path) -> None:
@@ -70,15 +72,15 @@ def test_a_new_start_goes_on_where_the_last_one_stopped(tmp_path: Path) -> None:
 
 def test_a_stop_waits_for_an_answer_that_is_on_its_way(tmp_path: Path) -> None:
     """A lost one would leave a job that may or may not exist, and a minute of looking for it."""
-    slow = json.dumps([{"on": "create", "do": "slow", "seconds": 1}])
+    slow = json.dumps([{"on": "create", "do": "slow", "seconds": 0.5}])
     with Stack(tmp_path, STANDIN_FAULTS=slow) as stack, stack.client() as client:
         batch = start_batch(client)
-        while client.batches.retrieve(batch).status == "validating":
-            time.sleep(0.02)
-        time.sleep(0.3)
+        [port] = re.findall(r"infra\.local\.standin --port (\d+)", " ".join(stack.processes().values()))
+        journal = f"http://127.0.0.1:{port}/-/journal"
+        until(lambda: httpx.get(journal, trust_env=False, timeout=30).json()["injected"] == {"create:slow": 1})
         assert stack.stop() == 0
     with Stack(tmp_path) as stack, stack.client() as client:
-        check_answers(client, ended(client, batch, within=30))
+        check_answers(client, ended(client, batch, within=50))
 
 
 @pytest.mark.timeout(600)
@@ -88,7 +90,8 @@ def test_any_process_that_is_killed_is_healed(tmp_path: Path) -> None:
             batch = start_batch(client)
             victims = stack.named(member)
             for pid in victims[:1] if "predictions" in member else victims:  # the master alone, or all of it
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # a worker that has missed its master already
+                    os.kill(pid, signal.SIGKILL)
             check_answers(client, ended(client, batch, within=AFTER_A_LOSS))
         worker = stack.named("--target work")[-1]
         batch = start_batch(client)
@@ -101,10 +104,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         batch = start_batch(client)
         pids = list(stack.processes())
         stack.process.kill()
-        until = time.monotonic() + 6
-        while alive(pids):
-            assert time.monotonic() < until, alive(pids)
-            time.sleep(0.1)
+        until(lambda: not alive(pids))
     with Stack(tmp_path) as stack, stack.client() as client:
         check_answers(client, ended(client, batch, within=AFTER_A_LOSS))
 
@@ -114,7 +114,7 @@ def test_what_is_in_use_is_refused(tmp_path: Path) -> None:
         assert "in use by another running stack" in refused("--port", "0", "--data", str(tmp_path / "one"))
         port = stack.url.rpartition(":")[2]
         assert f"port {port} cannot be used" in refused("--port", port, "--data", str(tmp_path / "two"))
-        assert httpx.get(f"{stack.url}/health/readiness", trust_env=False).status_code == 200
+        assert httpx.get(f"{stack.url}/health/readiness", trust_env=False, timeout=30).status_code == 200
 
 
 def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> None:
