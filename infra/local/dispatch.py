@@ -76,7 +76,8 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._in_hand: dict[str, Delivery] = {}
-        self._threads = [threading.Thread(target=self._serve, args=topic, name=topic[0]) for topic in targets.items()]
+        self._claiming = [threading.Thread(target=self._serve, args=topic, name=topic[0]) for topic in targets.items()]
+        self._threads = [*self._claiming]
         if STEPS in targets:
             self._threads.append(threading.Thread(target=self._sweep, name="sweep", daemon=True))
 
@@ -88,6 +89,8 @@ class Dispatcher:
         """Claim nothing more, wait a moment for what is in hand, and give the rest back."""
         self._stopping.set()
         until = time.monotonic() + _FAREWELL
+        for thread in self._claiming:  # what it is just claiming is in hand, too
+            thread.join(max(0.0, until - time.monotonic()))
         while self._in_hand and time.monotonic() < until:
             time.sleep(0.02)
         with self._lock:
@@ -116,7 +119,7 @@ class Dispatcher:
                 self._stopping.wait(_IDLE)
             elif not function.well:
                 self._stopping.wait(function.pause)
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False)
 
     def _claimed(self, topic: str, limit: int) -> list[Delivery]:
         try:
