@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from shared.domain.clock import SECOND
 from shared.domain.errors import BadRequest
+from shared.domain.files import LIVES
 
 __all__ = [
     "expiry",
@@ -22,7 +23,6 @@ __all__ = [
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
 _ANCHOR: Final = "created_at"
-_LIFE: Final = (3600, 2_592_000)  # seconds; OpenAI: one hour to thirty days
 _MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512  # OpenAI's limits of metadata
 _LONGEST_ECHO: Final = 100
 _MOST_TAGS, _LONGEST_TAG = 10, 128
@@ -100,7 +100,7 @@ def expiry(value: Any, name: str, *, shape: str = "{}.{}") -> int | None:
         return None
     value = _typed(value, dict, name, "an object")
     one_of(value.get("anchor"), (_ANCHOR,), shape.format(name, "anchor"))
-    least, most = _LIFE
+    least, most = (each // SECOND for each in LIVES)
     return integer(value.get("seconds"), shape.format(name, "seconds"), least=least, most=most) * SECOND
 
 

@@ -55,6 +55,7 @@ _MOST: Final = 10_000  # OpenAI's bound of a page, and its default
 # URLs, as on one machine, everything is answered here.
 _LARGEST_ANSWER: Final = 8 * 2**20
 _SIGNED_SECONDS: Final = 600  # to begin the download; a key that is revoked meanwhile keeps it for so long
+_LONGEST_PURPOSE: Final = 64
 _LONGEST_HEADER_NAME: Final = 150  # characters of a file name in a header; proxies bound their headers
 
 
@@ -82,7 +83,8 @@ def create(call: Call) -> Response:
         stat = app.objects.write(name, head.watch(chunks))
         form.finish()
         purpose = one_of(form.field("purpose"), PURPOSES, "purpose")
-        life = _life(form)
+        asked = _life(form)
+        life = asked if call.caller.file_life is None else call.caller.file_life
         hints, native = hints_of(call, form.fields), native_of_batch(call, form.fields, purpose)
         if purpose == "batch":
             check_batch_input(form.filename, stat.size, head)
@@ -118,7 +120,7 @@ def listing(call: Call) -> dict[str, Any]:
     """One page of the caller's live files; with a model, of those that were uploaded for it."""
     arguments, caller = call.request.args, call.caller
     descending = one_of(arguments.get("order", "desc"), ("asc", "desc"), "order") == "desc"
-    purpose = arguments.get("purpose")
+    purpose = _purpose(arguments.get("purpose"))
     whose: list[tuple[str | None, str | None]] = [*scopes(caller)] or [(None, None)]
     sources = [
         (_QUERIES[field, purpose is None][descending], [each for each in (value, purpose) if each is not None])
@@ -198,6 +200,13 @@ def _file(call: Call) -> File:
 
 def _answer(file: File) -> Response:
     return grouped(json_answer(file_rendered(file)), group_of_hints(file))
+
+
+def _purpose(said: str | None) -> str | None:
+    """What a list is asked for. Of a word longer than all purposes its beginning, which no file has, either: stores
+    look for nothing so long.
+    """
+    return None if said is None else said[:_LONGEST_PURPOSE]
 
 
 def _life(form: Form) -> int | None:

@@ -16,13 +16,14 @@ from functions.answers import (
     identified,
     json_answer,
 )
-from functions.auth import authenticate
+from functions.auth import authenticate, presented_key
 from functions.body import discard_rest, limit_body, limit_silence, refuse_encoded
+from functions.not_offered import NotOffered, instead
 from shared.app import App, app
 from shared.config import PROVIDERS
 from shared.domain.access import MASTER, NOTHING, Caller, allows, visible
 from shared.domain.batch import Batch
-from shared.domain.errors import ApiError, Forbidden, MethodNotAllowed, NotFound
+from shared.domain.errors import ApiError, Forbidden, MethodNotAllowed, NotFound, Transient
 from shared.domain.files import File, Upload
 from shared.domain.globs import fits
 from shared.domain.ids import canonical, decoded, new_request_id
@@ -263,7 +264,8 @@ def _told(error: ApiError, found: Route | None, request: Request) -> Response:
     if _is_google(found, request):
         return google_error_answer(error)
     path = found.path if found is not None else _split(request)[1]
-    return admin_error_answer(error) if path.startswith(_LITELLMS) else error_answer(error)
+    litellms = isinstance(error, NotOffered) or path.startswith(_LITELLMS)
+    return admin_error_answer(error) if litellms else error_answer(error)
 
 
 def _record_refusal(found: Route | None, told: ApiError, asked: Mapping[str, str]) -> None:
@@ -291,7 +293,22 @@ def _find(routes: Sequence[Route], request: Request) -> tuple[Route, Mapping[str
     shown = f"{request.method[:20]} {_SECRET.sub('sk-...', request.path)[:_LONGEST_ECHO]}"
     if methods := _methods(routes, request):
         raise MethodNotAllowed(f"Invalid method for URL ({shown}). Use {' or '.join(methods)}.")
+    if (why := instead(request.method, rest)) is not None and _has_key(request):
+        raise NotOffered(why)
     raise NotFound(f"Invalid URL ({shown})" + (f". {_OFFERED}" if _is_google(None, request) else ""))
+
+
+def _has_key(request: Request) -> bool:
+    """Whether the request brings a key that may be used. That one was tried which may not is put on record."""
+    try:
+        authenticate(request, app())
+    except ApiError as error:
+        if presented_key(request, app().config.key_header):
+            _record_refusal(None, error, {})
+        return False
+    except Transient:
+        return False
+    return True
 
 
 def _methods(routes: Sequence[Route], request: Request) -> list[str]:

@@ -6,13 +6,18 @@ Nothing is said of where a deployment is or whose: no address, project, account 
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import unquote
 
+from functions.admin.authority import own_team
 from functions.http import Call, route
+from shared.admin.keyring import models_of
+from shared.admin.sight import sees_all
+from shared.app import abilities_of
 from shared.config import Deployment
-from shared.domain.errors import NotFound
+from shared.domain.errors import BadRequest, Forbidden, NotFound
 from shared.domain.ids import derived
 
 __all__ = ["ROUTES"]
@@ -39,7 +44,8 @@ _PLACE: Final = re.compile(r"projects/[^/]+/locations/[^/]+/")  # of a tuned mod
 
 
 def listing(call: Call) -> dict[str, Any]:
-    """LiteLLM's scripts pass parameters that change nothing here: `return_wildcard_routes`, `team_id` and the like."""
+    """LiteLLM's scripts pass parameters that change nothing here: `return_wildcard_routes` and the like."""
+    call = _of_team(call, "team_id")
     return {"object": "list", "data": [_rendered(call, group) for group in call.groups()]}
 
 
@@ -60,9 +66,36 @@ def group_info(call: Call) -> dict[str, Any]:
 
 
 def deployments(call: Call) -> dict[str, Any]:
-    """Every deployment of a group that the caller may use, as far as it is anybody's business."""
-    listed = call.app.config.deployments
-    return {"data": [_deployed(each) for each in listed if call.may_use(each.group)]}
+    """Every deployment of a group that the caller may use, as far as it is anybody's business; with
+    `litellm_model_id`, that one.
+    """
+    asked = call.request.args.get("litellm_model_id")
+    found = [each for each in call.app.config.deployments if call.may_use(each.group)]
+    if asked is not None:
+        found = [each for each in found if _id(each) == asked]
+        if not found:
+            raise BadRequest(f"Model id = {asked[:200]} not found on litellm proxy", param="litellm_model_id")
+    call = _of_team(call, "teamId", "team_id")
+    return {"data": [_deployed(each) for each in found if call.may_use(each.group)]}
+
+
+def _of_team(call: Call, *names: str) -> Call:
+    """The call as one that may use no more than the team that it names, if it names one, may use, too.
+
+    Forbidden where the caller may not see the team, whether there is one or not; who sees all is told NotFound.
+    """
+    name, team_id = next(
+        ((each, said) for each in names if (said := call.request.args.get(each, "").strip())), ("", "")
+    )
+    if not team_id:
+        return call
+    team = own_team(call, team_id)
+    if team is None and sees_all(call.caller):
+        raise NotFound(f"Team doesn't exist: {team_id[:256]}. Make it with /team/new.", param=name)
+    if team is None:
+        raise Forbidden("Not authorized to view this team's models.", param=name, type="auth_error")
+    models = (*(call.caller.models or ()), *(models_of(team) or ()))
+    return replace(call, caller=replace(call.caller, models=models or None))
 
 
 def _group(call: Call) -> str:
@@ -99,7 +132,8 @@ def _rendered(call: Call, group: str) -> dict[str, Any]:
 def _described(call: Call, group: str) -> dict[str, Any]:
     """LiteLLM's description of a group: of all its deployments together. `batch_limits` is our own."""
     members, limits = call.app.config.deployments_of(group), call.app.config.limits
-    said = [name for each in members for name in each.info if name.startswith("supports_")]
+    able = [abilities_of(each) for each in members]
+    names = dict.fromkeys((*_ABILITIES, *(name for each in able for name in each)))
     return {
         "model_group": group,
         "providers": list(dict.fromkeys(each.provider for each in members)),
@@ -110,7 +144,7 @@ def _described(call: Call, group: str) -> dict[str, Any]:
         "tpm": None,
         "rpm": None,
         "batch_limits": {"lines": limits.lines_per_batch, "bytes": limits.file_bytes},
-        **{name: any(each.info.get(name) is True for each in members) for name in dict.fromkeys((*_ABILITIES, *said))},
+        **{name: any(each.get(name, False) for each in able) for name in names},
         "supported_openai_params": _parameters(members),
     }
 
@@ -120,8 +154,12 @@ def _deployed(deployment: Deployment) -> dict[str, Any]:
     return {
         "model_name": deployment.group,
         "litellm_params": {"model": f"{deployment.provider}/{_PLACE.sub('', deployment.model)}"},
-        "model_info": {"mode": _MODE, **info, "id": derived("model_info", deployment.id)},
+        "model_info": {"mode": _MODE, **info, "id": _id(deployment)},
     }
+
+
+def _id(deployment: Deployment) -> str:
+    return derived("model_info", deployment.id)
 
 
 def _mode(members: Iterable[Deployment]) -> str:

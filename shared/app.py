@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -29,6 +30,7 @@ __all__ = [
     "REGISTRY",
     "App",
     "Unconfigured",
+    "abilities_of",
     "app",
     "compose",
     "configuration",
@@ -196,6 +198,16 @@ def refuse_deployment(deployment: Deployment) -> str | None:
     profile = import_module(f"{folder}.profile")
     refusal: str | None = profile.refuse(deployment)
     return refusal
+
+
+def abilities_of(deployment: Deployment) -> Mapping[str, bool]:
+    """LiteLLM's `supports_…` of a deployment: what its provider knows, and before that what its configuration says."""
+    folder = _folder(deployment)
+    known: Mapping[str, bool] = {}
+    if folder is not None and find_spec(f"{folder}.supports") is not None:
+        known = import_module(f"{folder}.supports").supports(deployment)
+    said = {name: value is True for name, value in deployment.info.items() if name.startswith("supports_")}
+    return {**known, **said}
 
 
 def _folder(deployment: Deployment) -> str | None:

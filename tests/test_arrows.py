@@ -91,7 +91,7 @@ PURE = {  # of a provider's folder: what is not named does input and output
     "vertex": (
         *("chat_request", "chat_answer", "codecs", "embeddings", "schema", "parts", "importer", "rows", "buckets"),
         *("claude_request", "claude_turns", "claude_tools", "claude_answer", "claude_codec", "json_schema", "profile"),
-        *("open_codec", "open_body", "text_embeddings", "native", "asks", "failure", "keys", "abilities"),
+        *("open_codec", "open_body", "text_embeddings", "native", "asks", "failure", "keys", "abilities", "supports"),
     ),
     "openai": ("answer", "codec", "dialect", "job", "plain", "profile", "request", "rows", "usage"),
     "azure": ("profile",),

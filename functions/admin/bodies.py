@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, TypeVar
 from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from functions.admin.unenforced import NoUnenforced
+from functions.admin.harmless import Harmless
+from functions.admin.unenforced import NoUnenforced, NoZeroRates
 from functions.body import json_object
 from shared.domain.cost import nano
 from shared.domain.errors import BadRequest
@@ -102,7 +103,7 @@ _Model = Annotated[Need, BeforeValidator(lambda each: _few_stars(each) if isinst
 Models = Annotated[list[_Model], Field(max_length=_MOST_MODELS)] | None
 
 
-class Budget(NoUnenforced, Body):
+class Budget(NoUnenforced, NoZeroRates, Harmless, Body):
     """What keys, users and teams have in common."""
 
     models: Models = Field(
@@ -123,7 +124,7 @@ class Budget(NoUnenforced, Body):
         default=None,
         description="Kept. `tags` go on everything that is run. `visibility: own` hides what is a team's. Limits: "
         "`max_batch_file_records`, `max_batch_file_size_mb`, `max_batch_file_uploads_per_day`, "
-        "`batch_enqueued_token_limit`, `max_open_batches`, `max_batches_per_hour`.",
+        "`batch_enqueued_token_limit`, `max_open_batches`, `max_batches_per_hour`; also as strings of digits.",
     )
     blocked: bool | None = Field(default=None, description="Whether it may not be used.")
     spend: Usd = Field(default=None, description="What is to count as spent of the budget, also elsewhere before.")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from functions.admin.bodies import Alias, Body, Budget, Duration, Id, Name, Need
+from functions.admin.harmless import HarmlessOfKeys
 from functions.admin.unenforced import NoRotation
 
 __all__ = [
@@ -22,7 +23,7 @@ _Keys = Annotated[list[Need], Field(max_length=200)]
 _ANY_KEY: Final = "The key itself, its hash (`token`), its SHA-256, or its `key_id`."
 
 
-class _Key(NoRotation, Budget):
+class _Key(NoRotation, HarmlessOfKeys, Budget):
     key_alias: Alias = Field(default=None, description="A name for the key; no two keys have one.")
     user_id: Id = Field(default=None, description="Whose key it is. A user who does not exist is created.")
     team_id: Id = Field(default=None, description="The team that it is a key of; it has to exist.")
@@ -36,6 +37,7 @@ class _Key(NoRotation, Budget):
         default=None, description="Paths that it is for, perhaps with `*` at the end. Empty: all."
     )
     tags: list[Need] | None = Field(default=None, description="On everything that it runs; see the spend by tag.")
+    permissions: Any = Field(default=None, description="Kept. `get_spend_routes: true` opens `/global/spend` to it.")
 
 
 class GenerateKey(_Key):
@@ -84,7 +86,10 @@ class RegenerateKey(_Change):
 class DeleteKeys(Body):
     """Keys to be deleted: all of them or none."""
 
-    keys: _Keys | None = Field(default=None, description=f"Each of them: {_ANY_KEY}")
+    keys: _Keys | None = Field(
+        default=None,
+        description=f"Each of them: {_ANY_KEY} An old key that still works is deleted without the new one.",
+    )
     key_aliases: _Keys | None = Field(default=None, description="Their aliases.")
 
     @model_validator(mode="after")
@@ -97,7 +102,7 @@ class DeleteKeys(Body):
 class BlockKey(Body):
     """The key to be blocked, or unblocked."""
 
-    key: Need = Field(description=_ANY_KEY)
+    key: Need = Field(description=f"{_ANY_KEY} Or the old key, while that still works.")
 
 
 class ResetSpend(Body):

@@ -25,7 +25,7 @@ _SORTS: Final = {
     for name in ("created_at", "updated_at", "key_alias", "key_name", "user_id", "team_id", "created_by")
 } | {"token": lambda key: key.id, "expires": lambda key: key.expires_at}
 _KEPT: Final = {
-    "organization_id": ("organization_id", "org_id"),
+    "organization_id": ("organization_id",),
     "project_id": ("project_id",),
     "access_group_id": ("access_group_id", "access_group_ids"),
     "agent_id": ("agent_id",),

@@ -26,6 +26,7 @@ from functions.http import Call, route
 from shared.admin import keys
 from shared.admin.keys import Made, account_of
 from shared.admin.names import find, find_alias
+from shared.admin.old_secrets import Old, end, find_in_use, find_old
 from shared.admin.teams import find as find_team
 from shared.app import App
 from shared.domain.account import spend
@@ -63,7 +64,7 @@ def service_account(call: Call) -> dict[str, Any]:
 def info(call: Call) -> dict[str, Any]:
     """The key that is named, or the one that asks. A foreign key answers like an unknown one."""
     named = call.request.args.get("key")
-    key = own_key(call, find(call.app, named or call.caller.key))
+    key = own_key(call, find_in_use(call.app, named or call.caller.key))
     if key is None:
         raise _unknown()
     row = key_row(key, account_of(call.app, key.key_id)) | {"status": status_of(key, call.app.now())}
@@ -87,23 +88,33 @@ def update(call: Call) -> dict[str, Any]:
 
 
 def delete(call: Call) -> dict[str, Any]:
-    """All that are named, or none: NotFound where none of them exists, BadRequest where some do not."""
+    """All that are named, or none: NotFound where none of them exists, BadRequest where some do not.
+
+    Of an old secret that still works it is that secret alone.
+    """
     may_ask(call)
     body = json_object(call.request)
-    look = find if body.get("keys") else find_alias
+    look = find_in_use if body.get("keys") else find_alias
     if not call.caller.admin:
         for each in _some(body.get("keys") or body.get("key_aliases")):
             key = _one(call, each, look)
             may_manage(call, None if key is None else key.team_id)
     wanted = judged(body, DeleteKeys)
     named: list[str] = wanted.get("keys") or wanted["key_aliases"]
-    found = [key for each in named if (key := look(call.app, each)) is not None]
-    if not found:
+    found: list[Key] = []
+    olds: list[Old] = []
+    for each in named:
+        if (key := (find if wanted.get("keys") else find_alias)(call.app, each)) is not None:
+            found.append(key)
+        elif wanted.get("keys") and (old := find_old(call.app, each)) is not None:
+            olds.append(old)
+    there = len(found) + len(olds)
+    if not there:
         raise NotFound("No keys found", param="keys", code="key_not_found")
-    if len(found) < len(named):
-        message = f"Not all keys passed in exist: {len(named)} were named, {len(found)} found. None was deleted."
+    if there < len(named):
+        message = f"Not all keys passed in exist: {len(named)} were named, {there} found. None was deleted."
         raise BadRequest(message, param="keys", code="key_not_found")
-    if keys.delete(call.app, call.caller, found) < len(found):
+    if end(call.app, call.caller, olds) + keys.delete(call.app, call.caller, found) < there:
         message = "Some of the keys were changed or deleted meanwhile, and those were left as they are. Ask again."
         raise Conflict(message, param="keys", code="key_changed")
     return {"deleted_keys": named}
@@ -176,7 +187,7 @@ def _made(made: Made) -> dict[str, Any]:
 def _blocked(call: Call, *, blocked: bool) -> dict[str, Any]:
     may_ask(call)
     body = json_object(call.request)
-    key = _one(call, body.get("key"))
+    key = _one(call, body.get("key"), find_in_use)
     may_manage(call, None if key is None else key.team_id)
     judged(body, BlockKey)
     if key is None:

@@ -2,10 +2,13 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from functions.admin.bodies import Alias, Body, Budget, Count, Duration, Id, Name, Need, Usd
-from functions.admin.unenforced import NoMemberCaps, NoTeamCaps
+from functions.admin.bodies import Alias, Body, Budget, Duration, Id, Name, Need, Usd
+from functions.admin.harmless import HarmlessOfTeams, HarmlessOfUsers
+from functions.admin.unenforced import NoKeyDuration, NoMemberCaps, NoTeamCaps
+from shared.domain.clock import seconds
+from shared.domain.files import LIVES
 
 __all__ = [
     "TEAM_BODIES",
@@ -24,6 +27,16 @@ __all__ = [
 
 _Role = Literal["admin", "user"]
 _Ids = Annotated[list[Need], Field(min_length=1, max_length=100)]
+_LIFE: Final = {
+    "type": "object",
+    "properties": {
+        "anchor": {"const": "created_at"},
+        "seconds": {"type": "integer", "minimum": seconds(LIVES[0]), "maximum": seconds(LIVES[1])},
+    },
+    "required": ["anchor", "seconds"],
+}
+_NO_LIFE: Final = {"type": "object", "maxProperties": 0}
+_Life = Annotated[dict[str, Any] | None, WithJsonSchema({"anyOf": [_LIFE, _NO_LIFE, {"type": "null"}]})]
 _WHICH: Final = "Either 'user_id' or 'user_email' must be provided"
 
 
@@ -48,12 +61,19 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, dict) else value
 
 
-class _Team(NoTeamCaps, Budget):
+class _Team(NoTeamCaps, HarmlessOfTeams, Budget):
     team_alias: Name = Field(default=None, description="What the team is called.")
     tags: list[Need] | None = Field(default=None, description="On everything that its keys run.")
     team_member_budget: Usd = Field(default=None, description="US dollars that each member may spend in the team.")
     team_member_budget_duration: Duration = Field(default=None, description="After which that budget begins anew.")
-    tpd_limit: Count = Field(default=None, description="Kept; has no effect here.")
+    enforced_file_expires_after: _Life = Field(
+        default=None,
+        description="How long files live that its keys upload, whatever they ask for: `seconds` from 3600, an hour, to "
+        "2592000, thirty days. Null or `{}`: as they ask. It stands in `metadata`, too, and may be set there.",
+    )
+    enforced_batch_output_expires_after: _Life = Field(
+        default=None, description="The same of what their batches write, in place of `output_expires_after`."
+    )
 
 
 class NewTeam(_Team):
@@ -61,6 +81,19 @@ class NewTeam(_Team):
 
     team_id: Id = Field(default=None, description="An id of your own; a random one otherwise.")
     members_with_roles: list[TeamMember] | None = Field(default=None, description="Who is in it.")
+    admins: list[Need] | None = Field(default=None, description="Not needed: ids of `members_with_roles` alone.")
+    members: list[Need] | None = Field(default=None, description="Not needed: ids of `members_with_roles` alone.")
+
+    @model_validator(mode="after")
+    def _told_with_roles(self) -> "NewTeam":
+        """At LiteLLM nobody gets into a team by `admins` and `members`, and rows of teams have them: who was meant to
+        get in by them is missed, and who is in it anyway is no mistake.
+        """
+        roles = {each.user_id: each.role for each in self.members_with_roles or ()}
+        for name, wanted in (("admins", {"admin"}), ("members", {"admin", "user"})):
+            if any(roles.get(each) not in wanted for each in getattr(self, name) or ()):
+                raise ValueError(f"'{name}' lets nobody in. Name everybody in 'members_with_roles', with a role")
+        return self
 
 
 class UpdateTeam(_Team):
@@ -129,7 +162,7 @@ def _no_password(value: object) -> object:
     return value
 
 
-class _User(Budget):
+class _User(HarmlessOfUsers, Budget):
     user_email: Name = Field(default=None, description="E-mail address; no two users have one.")
     user_alias: Name = Field(default=None, description="What the user is called.")
     user_role: Literal["proxy_admin", "proxy_admin_viewer", "internal_user", "internal_user_viewer"] | None = Field(
@@ -152,7 +185,7 @@ class NewUser(_User):
     duration: Duration = Field(default=None, description="When that key expires.")
 
 
-class UpdateUser(_User):
+class UpdateUser(NoKeyDuration, _User):
     """Changes of a user. What is absent stays; null takes a limit away, and changes nothing else."""
 
     user_id: Id = Field(
@@ -160,6 +193,8 @@ class UpdateUser(_User):
         description="Which user. Without it, `user_email` says which; where nobody has that address, it is a new user.",
     )
     teams: Teams = Field(default=None, description="Those that the user is in: `/team/member_add` changes them.")
+    team_id: Any = Field(default=None, description="Has no effect here: `/team/member_add` lets users into teams.")
+    key_alias: Any = Field(default=None, description="Has no effect here: `/key/update` names keys.")
 
     @model_validator(mode="after")
     def _named(self) -> "UpdateUser":

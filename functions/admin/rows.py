@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.domain.account import Account, spend
+from shared.domain.clock import seconds
 from shared.domain.cost import dollars
 from shared.domain.keys import Key, Member, Team, User
 
@@ -31,6 +32,7 @@ _KEY: Final[dict[str, Any]] = {
     "litellm_budget_table": None,
     "org_id": None,
 }
+_BUDGET: Final = ("max_budget", "budget_duration", "budget_reset_at")
 _TEAM: Final[dict[str, Any]] = {**_COMMON, "organization_id": None, "litellm_model_table": None}
 _USER: Final[dict[str, Any]] = {**_COMMON, "organization_id": None, "sso_user_id": None}
 
@@ -97,6 +99,8 @@ def team_row(
             for each in team.members
         ],
         "team_member_budget": None if team.member_budget is None else dollars(team.member_budget),
+        "enforced_file_expires_after": _expiry(team.file_life),
+        "enforced_batch_output_expires_after": _expiry(team.output_life),
         "created_at": iso(team.created_at),
         "updated_at": iso(team.updated_at),
     }
@@ -125,19 +129,31 @@ def user_row(user: User, account: Account | None = None, teams: Sequence[str] | 
 
 
 def membership_row(team: Team, member: Member, account: Account | None) -> dict[str, Any]:
-    """A user in a team, with what was spent there, and what may be, if there is a limit."""
+    """A user in a team, with what was spent there, and what may be, if there is a limit, or a duration for one."""
     money = _money(account or Account(id=""))
-    limited = account is not None and account.max_budget is not None
+    limited = account is not None and (account.max_budget is not None or account.budget_duration is not None)
+    budget_id = account.id if account is not None and limited else None
+    table = {"budget_id": budget_id, **{name: money[name] for name in _BUDGET}}
     return {
         "user_id": member.user_id,
         "team_id": team.team_id,
-        "budget_id": account.id if account is not None and limited else None,
+        "budget_id": budget_id,
+        "budget_source": _source(team, member),
         "spend": money["spend"],
         "total_spend": money["total_spend"],
-        "litellm_budget_table": {name: money[name] for name in ("max_budget", "budget_duration", "budget_reset_at")}
-        if limited
-        else None,
+        "litellm_budget_table": table if limited else None,
     }
+
+
+def _source(team: Team, member: Member) -> str:
+    """Whose a member's budget is, in LiteLLM's words (1.106.2, `TeamMemberBudgetSource`)."""
+    if member.max_budget_in_team is not None:
+        return "custom"
+    return "none" if team.member_budget is None else "team_default"
+
+
+def _expiry(life: int | None) -> dict[str, Any] | None:
+    return None if life is None else {"anchor": "created_at", "seconds": seconds(life)}
 
 
 def _money(account: Account | None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def info(call: Call) -> dict[str, Any]:
         raise NotFound(message, param="team_id", code="team_not_found", type="not_found_error")
     return {
         "team_id": team_id,
-        "team_info": team_row(team, account_of(call.app, team.id), _emails(call, team)),
+        "team_info": team_row(team, account_of(call.app, team.account), _emails(call, team)),
         "keys": [key_row(each, account_of(call.app, each.key_id)) for each in _Keys(call).of(team)],
         "team_memberships": _memberships(call, team),
     }
@@ -58,8 +58,9 @@ def listing(call: Call) -> Response:
     args = call.request.args
     wanted, user_id = args.get("organization_id"), args.get("user_id")
     found = sorted(_candidates(call), key=lambda team: team.team_alias or "")
-    accounts, keys = together(call.app, Account, (team.id for team in found)), _Keys(call)
-    rows = [team_row(team, at(accounts.get(team.id) or Account(id=team.id), call.app.now())) for team in found]
+    accounts, keys = together(call.app, Account, (team.account for team in found)), _Keys(call)
+    paying = [at(accounts.get(team.account) or Account(id=team.account), call.app.now()) for team in found]
+    rows = [team_row(team, account) for team, account in zip(found, paying, strict=True)]
     return array_answer(
         [
             msgspec.json.encode(
@@ -94,7 +95,7 @@ def pages(call: Call) -> dict[str, Any]:
         size="page_size",
         default=10,
         sorts=_SORTS,
-        account=lambda each: str(each.id),
+        account=lambda each: str(each.account),
         keep=keep,
         order="asc",
         lenient=True,
@@ -102,7 +103,7 @@ def pages(call: Call) -> dict[str, Any]:
     return {
         "teams": [
             {
-                **team_row(team, account_of(call.app, team.id)),
+                **team_row(team, account_of(call.app, team.account)),
                 "members_count": len(team.members),
                 "keys_count": count(call, KEYS_OF_TEAM, team.team_id)
                 if _all_of(call, team)
@@ -179,11 +180,11 @@ def _memberships(call: Call, team: Team, user_id: str | None = None) -> list[dic
     everything = _all_of(call, team)
     seen = [each for each in team.members if everything or each.user_id == call.caller.user]
     shown = [each for each in seen if user_id in {None, each.user_id}][:_SHOWN]
-    found = together(call.app, Account, (member_account(team.team_id, each.user_id) for each in shown))
-    accounts = {each.user_id: found.get(member_account(team.team_id, each.user_id)) for each in shown}
+    ids = {each.user_id: member_account(team.team_id, each.user_id, team.since, each.since) for each in shown}
+    accounts = together(call.app, Account, ids.values())
     now = call.app.now()
     return [
-        membership_row(team, each, None if (known := accounts[each.user_id]) is None else at(known, now))
+        membership_row(team, each, None if (known := accounts.get(ids[each.user_id])) is None else at(known, now))
         for each in shown
     ]
 

@@ -52,7 +52,7 @@ def info(call: Call) -> dict[str, Any]:
     keys = newest(call, KEYS_OF_USER, user.user_id, limit=_SHOWN)
     return {
         "user_id": user.user_id,
-        "user_info": user_row(user, account_of(call.app, user.id)),
+        "user_info": user_row(user, account_of(call.app, user.account)),
         "keys": [
             {
                 **key_row(each, account_of(call.app, each.key_id)),
@@ -60,14 +60,14 @@ def info(call: Call) -> dict[str, Any]:
             }
             for each in keys
         ],
-        "teams": [team_row(each, account_of(call.app, each.id)) for each in teams if sees_team(call.caller, each)],
+        "teams": [team_row(each, account_of(call.app, each.account)) for each in teams if sees_team(call.caller, each)],
     }
 
 
 def alone(call: Call) -> dict[str, Any]:
     """The same user without keys and teams."""
     user = _own(call)
-    return user_row(user, account_of(call.app, user.id))
+    return user_row(user, account_of(call.app, user.account))
 
 
 def listing(call: Call) -> dict[str, Any]:
@@ -94,13 +94,13 @@ def listing(call: Call) -> dict[str, Any]:
         size="page_size",
         default=25,
         sorts=_SORTS,
-        account=lambda each: str(each.id),
+        account=lambda each: str(each.account),
         keep=keep,
         order="asc",
     )
     return {
         "users": [
-            {**user_row(user, account_of(call.app, user.id)), "key_count": count(call, KEYS_OF_USER, user.user_id)}
+            {**user_row(user, account_of(call.app, user.account)), "key_count": count(call, KEYS_OF_USER, user.user_id)}
             for user in page.items
         ],
         **page.numbers,
@@ -151,7 +151,7 @@ def _of_nobody(call: Call) -> dict[str, Any]:
         "user_id": None,
         "user_info": None,
         "keys": [key_row(each, account_of(call.app, each.key_id)) for each in newest(call, KEYS, limit=_SHOWN)],
-        "teams": [team_row(each, account_of(call.app, each.id)) for each in newest(call, TEAMS, limit=_SHOWN)],
+        "teams": [team_row(each, account_of(call.app, each.account)) for each in newest(call, TEAMS, limit=_SHOWN)],
     }
 
 

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from functions.admin.key_bodies import BODIES as KEY_BODIES
 from functions.admin.people_bodies import TEAM_BODIES, USER_BODIES
+from functions.openapi.things import EXPIRY
 from functions.openapi.words import (
     BOOLEAN,
     INTEGER,
@@ -78,6 +79,8 @@ _ROWS: Final[Mapping[str, Schema]] = {
             "members": listed(TEXT),
             "members_with_roles": listed(record({"user_id": TEXT, "user_email": _NAME, "role": TEXT})),
             "team_member_budget": _USD,
+            "enforced_file_expires_after": EXPIRY,
+            "enforced_batch_output_expires_after": EXPIRY,
             **_COMMON,
         },
         "A team.",
@@ -87,9 +90,14 @@ _ROWS: Final[Mapping[str, Schema]] = {
             "user_id": TEXT,
             "team_id": TEXT,
             "budget_id": _NAME,
+            "budget_source": enum(["team_default", "custom", "none"]),
             "spend": NUMBER,
             "total_spend": NUMBER,
-            "litellm_budget_table": nullable({"type": "object"}),
+            "litellm_budget_table": nullable(
+                record(
+                    {"budget_id": TEXT, "max_budget": _USD, "budget_duration": _NAME, "budget_reset_at": _NAME},
+                )
+            ),
         }
     ),
     "TeamInfo": record(

@@ -26,6 +26,10 @@ _LITELLMS: Final = (
     *("/key/", "/team/", "/user/", "/v2/", "/spend/", "/global/", "/tag/", "/customer/", "/organization/"),
 )
 _BARE: Final = (*_LITELLMS, "/openapi.json")
+_PREFIXES: Final = (
+    "Every path is served with `/v1` in front of it and without it; those under `/vertex_ai` with `/v1` behind that, "
+    "and without it."
+)
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _KEYS: Final[Mapping[str, Schema]] = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -75,7 +79,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Offpeak",
             "version": "1",
-            "description": "Batches of requests to language models, as OpenAI's Batch API has them.",
+            "description": "Batches of requests to language models, as OpenAI's Batch API has them. " + _PREFIXES,
         },
         "servers": [{"url": "/"}],
         "security": [{name: []} for name in _KEYS],

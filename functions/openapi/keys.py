@@ -56,6 +56,7 @@ KEYS: Final[Table] = dict(
                 query("return_full_object", FLAG, "Whether all that is known."),
                 query("status", enum(["active", "expired", "revoked", "deleted"]), "In this state."),
                 query("include_team_keys", FLAG, "Beside the user's own, those of teams that the user leads."),
+                query("include_created_by_keys", TEXT, "Taken; has no effect here. `created_by` says who made a key."),
                 query("organization_id", TEXT, "That were made with this one."),
                 query("project_id", TEXT, "That were made with this one."),
                 query("access_group_id", TEXT, "That were made with this one."),

@@ -6,9 +6,19 @@ from functions.openapi.words import TEXT, Operation, Table, json_body, query, re
 
 __all__ = ["HEALTH", "MODELS"]
 
+_OF_TEAM: Final = "Those that this team may use, too: for admins, and for who is in it."
+
 MODELS: Final[Table] = {
     ("GET", "/models"): Operation(
-        id="listModels", tag="Models", says="The models that this key may use.", gives=json_body(ref("ModelList"))
+        id="listModels",
+        tag="Models",
+        says="The models that this key may use.",
+        asks=(
+            query("team_id", TEXT, _OF_TEAM),
+            query("only_model_access_groups", TEXT, "Taken; has no effect here: models are listed, and no groups."),
+        ),
+        gives=json_body(ref("ModelList")),
+        errors=(404,),
     ),
     ("GET", "/models/{model}"): Operation(
         id="retrieveModel", tag="Models", says="One of them.", gives=json_body(ref("Model")), errors=(404,)
@@ -32,7 +42,13 @@ MODELS: Final[Table] = {
         id="listDeployments",
         tag="Models",
         says="The deployments of those models.",
+        asks=(
+            query("litellm_model_id", TEXT, "This one alone, by the `id` of its `model_info`."),
+            query("teamId", TEXT, _OF_TEAM),
+            query("team_id", TEXT, "The same; `teamId` goes before it."),
+        ),
         gives=json_body(ref("Deployments")),
+        errors=(400, 404),
     ),
 }
 HEALTH: Final[Table] = {

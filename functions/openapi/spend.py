@@ -52,6 +52,7 @@ _PAGE: Final = (
     query("page", integer(1), "Which page, from 1."),
     query("page_size", integer(1, 1_000), "As many on it at most."),
 )
+_ZONE: Final = query("timezone", TEXT, "Taken; has no effect here: a day is one of UTC.")
 _TAGS: Final = query("tags", TEXT, "Of these tags alone, with commas between.")
 
 
@@ -254,6 +255,7 @@ SPEND: Final[Table] = {
         ref("Activity"),
         *_NEEDED,
         *_PAGE,
+        _ZONE,
         *_WHOSE,
         csv=True,
     ),
@@ -263,6 +265,7 @@ SPEND: Final[Table] = {
         ref("Activity"),
         *_NEEDED,
         *_PAGE,
+        _ZONE,
         query("team_ids", TEXT, "Of these teams, with commas between."),
         query("exclude_team_ids", TEXT, "But not of these."),
         *(each for each in _WHOSE if each["name"] != "team_id"),
@@ -275,6 +278,7 @@ SPEND: Final[Table] = {
         ref("Activity"),
         *_NEEDED,
         *_PAGE,
+        _ZONE,
         _TAGS,
         *_WITHOUT_TAG,
         csv=True,
@@ -286,6 +290,7 @@ SPEND: Final[Table] = {
             ref("Activity"),
             *_NEEDED,
             *_PAGE,
+            _ZONE,
             csv=True,
         )
         for who in ("customer", "organization")

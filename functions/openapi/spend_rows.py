@@ -67,6 +67,13 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "model_group": TEXT,
             "model_id": TEXT,
             "custom_llm_provider": TEXT,
+            "api_base": {
+                **enum([""]),
+                "description": "This and the next three are there for scripts, and say nothing.",
+            },
+            "cache_hit": enum(["False"]),
+            "cache_key": enum(["Cache OFF"]),
+            "requester_ip_address": {"type": "null"},
             "user": TEXT,
             "team_id": nullable(TEXT),
             "end_user": TEXT,

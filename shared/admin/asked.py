@@ -2,7 +2,7 @@
 
 A body comes as the fields that were sent, already of the right types. A field that is absent changes nothing; null
 takes a limit away. What acts stands in the record and in its account; see `ACTS`. All else is kept, and has no effect
-here: `tpm_limit`, `tpd_limit`, `soft_budget`, `max_parallel_requests`, `model_rpm_limit`, `model_tpm_limit`, `aliases`,
+here: `tpm_limit`, `soft_budget`, `max_parallel_requests`, `model_rpm_limit`, `model_tpm_limit`, `aliases`,
 `model_aliases`, `config`, `permissions`, `guardrails`, `organization_id`, and whatever LiteLLM may come to know. Caps
 on money and access that nothing here would hold do not come so far.
 
@@ -10,17 +10,20 @@ Durations that are empty strings change nothing, either: so forms are read at Li
 `prepare_key_update_data`), and whoever posts one must not make a key immortal.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
+from shared.admin.shown import is_fact
 from shared.domain.access import Caller
 from shared.domain.account import Account, Caps, at, spend
 from shared.domain.cost import dollars, nano
 from shared.domain.durations import after, next_reset
 from shared.domain.errors import BadRequest
+from shared.domain.keys import Member
 from shared.log import log
 from shared.storage.ports import Transaction
 
@@ -35,10 +38,10 @@ __all__ = [
     "expiry",
     "kept",
     "labels",
-    "opened",
     "spent_only",
     "text_of",
     "visible",
+    "whole",
 ]
 
 Asked = Mapping[str, Any]
@@ -60,11 +63,18 @@ _CAPS: Final = {  # a cap of ours: what it is called in a body
     "batches_per_hour": "max_batches_per_hour",
 }
 _MEGABYTES: Final = "max_batch_file_size_mb"
+_ACTING: Final = ACTS | {  # all names of what a body can change, wherever that stands
+    *(*_CAPS.values(), _MEGABYTES, "metadata", "permissions", "reset_to"),
+    *("member", "role", "max_budget_in_team", "team_member_budget_duration", "team_ids", "user_ids"),
+    *("organization_id", "organizations", "project_id", "agent_id", "sso_user_id"),  # lists are filtered by these
+    *("enforced_file_expires_after", "enforced_batch_output_expires_after"),
+}
 _LONGEST: Final = 64 * 1024  # bytes of all that is kept
 _DEEPEST: Final = 64  # as in a line
 _MOST_TAGS, _LONGEST_TAG = 20, 128
-_MOST_NAMES, _LONGEST_NAME = 50, 64  # in a log record
+_MOST_NAMES, _LONGEST_NAME = 50, 64  # in a log record, of fields that do nothing
 _MOST: Final = 10**15  # of anything that is counted
+_DIGITS: Final = re.compile(r"[0-9]{1,16}")
 _NEVER: Final = {None, "-1"}  # durations of a key that does not expire
 
 
@@ -75,7 +85,7 @@ def kept(before: str, asked: Asked) -> str:
     changed and written as a whole, and so a tag can be taken away (litellm 1.106.2, `prepare_metadata_fields`).
     """
     fields: dict[str, Any] = msgspec.json.decode(before)
-    fields |= {name: value for name, value in asked.items() if name not in ACTS}
+    fields |= {name: value for name, value in asked.items() if name not in ACTS and not is_fact(name)}
     if asked.get("tags") is not None:
         fields["metadata"] = {**(fields.get("metadata") or {}), "tags": _tags(asked["tags"], "tags")}
     if _deep(fields, _DEEPEST):
@@ -150,22 +160,16 @@ def spent_only(account: Account, usd: object, name: str) -> Account:
     return _owing(account, value)
 
 
-def begun(tx: Transaction, id: str, now: int) -> int:
-    """Since when what is made under this name is the new one's: 0, unless somebody who was deleted had it before.
+def begun(tx: Transaction, account: Callable[[int], str], now: int) -> int:
+    """Since when what is made under a name is the new one's: 0, unless somebody who was deleted had it before.
 
-    Accounts stay for ever, so they know. Without a namesake no clock is compared with another machine's.
+    Accounts stay for ever, so they know: `account` says which is whose. Without a namesake no clock is compared with
+    another machine's.
     """
-    return 0 if tx.get(Account, id) is None else now
-
-
-def opened(tx: Transaction, id: str, name: str) -> Account:
-    """A new account; that of a namesake who was deleted goes on, with its budget begun anew."""
-    before = tx.get(Account, id)
-    if before is None:
-        return Account(id=id, name=name)
-    return replace(
-        before, name=name, max_budget=None, budget_duration=None, budget_reset_at=None, caps=Caps(), before=before.spent
-    )
+    since = 0
+    while tx.get(Account, account(since)) is not None:
+        since = max(since + 1, now)
+    return since
 
 
 def expiry(asked: Asked, before: int | None, now: int) -> int | None:
@@ -190,10 +194,26 @@ def amount(usd: object, name: str) -> int | None:
         raise BadRequest(f"Invalid '{name}': {error}.", param=name, code="invalid_value") from None
 
 
-def audit(by: Caller, act: str, target: str, asked: Asked) -> None:
-    """Put on record who did what to whom; of a body its fields' names alone."""
-    names = [name[:_LONGEST_NAME] for name in sorted(asked)[:_MOST_NAMES]]
-    log("admin_act", audit=True, actor=by.key, act=act, target=target, fields=names)
+def audit(by: Caller, act: str, target: str, asked: Asked, members: Iterable[Member] = ()) -> None:
+    """Put on record who did what to whom; of a body its fields' names alone, and of `members` their ids and roles.
+
+    All names that act come first: nobody hides one behind many that do nothing. Of those some are told, and how many
+    more there are.
+    """
+    names = sorted(asked, key=lambda name: (name not in _ACTING, name))
+    told = max(_MOST_NAMES, sum(name in _ACTING for name in asked))
+    more: dict[str, Any] = {"more_fields": len(names) - told} if len(names) > told else {}
+    if people := [{"user_id": each.user_id, "role": each.role} for each in members]:
+        more["members"] = people
+    fields = [name[:_LONGEST_NAME] for name in names[:told]]
+    log("admin_act", audit=True, actor=by.key, act=act, target=target, fields=fields, **more)
+
+
+def whole(value: object) -> int | None:
+    """A whole number, which may be written in digits: Terraform's `metadata` is a map of strings. None for all else."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def text_of(value: object) -> str | None:
@@ -230,12 +250,13 @@ def _tags(value: Any, name: str) -> list[str]:
 def _caps(said: Mapping[str, Any], front: str) -> Caps:
     found: dict[str, int | None] = {}
     for cap, name in _CAPS.items():
-        value = said.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST):
+        value = whole(said.get(name))
+        if said.get(name) is not None and (value is None or not 0 <= value <= _MOST):
             raise _no_cap(f"{front}{name}", "a whole number")
         found[cap] = value
-    size = said.get(_MEGABYTES)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int | float) or not 0 <= size <= 2**30):
+    size: Any = said.get(_MEGABYTES)
+    size = size if isinstance(size, float) else whole(size)
+    if said.get(_MEGABYTES) is not None and (size is None or not 0 <= size <= 2**30):
         raise _no_cap(f"{front}{_MEGABYTES}", "a number")
     return Caps(**found, file_bytes=None if size is None else int(size * 2**20))
 

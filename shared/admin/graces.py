@@ -9,6 +9,7 @@ follows it once). What is over is never read as anything, and is swept.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from shared.admin.asked import Asked
@@ -17,7 +18,7 @@ from shared.domain.errors import BadRequest
 from shared.domain.keys import Grace, Key
 from shared.storage.ports import Transaction
 
-__all__ = ["begin", "refuse_taken", "until"]
+__all__ = ["begin", "refuse_taken", "stands_for", "until"]
 
 _AT_ONCE: Final = re.compile(r"0+(mo|[smhdw])[A-Za-z]*")
 
@@ -41,6 +42,16 @@ def begin(tx: Transaction, old: Key, new: Key, until: int | None) -> None:
         tx.delete(Grace, old.id)
     else:
         tx.put(Grace(id=old.id, key=new.id, key_id=new.key_id, rotation=new.rotations, until=until))
+
+
+def stands_for(grace: Grace | None, now: int, read: Callable[[type[Key], str], Key | None]) -> Key | None:
+    """The key that had this secret until it was regenerated, as long as it still may be used by it."""
+    if grace is None or grace.until <= now:
+        return None
+    key = read(Key, grace.key)
+    if key is None or (key.key_id, key.rotations) != (grace.key_id, grace.rotation):
+        return None  # another rotation has been since, even if it brought the same secret back
+    return key
 
 
 def refuse_taken(tx: Transaction, id: str, name: str, now: int, *, of: str | None = None) -> None:

@@ -11,10 +11,12 @@ import hmac
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from shared.admin.graces import stands_for
 from shared.app import App
 from shared.domain.access import Caller, Models
 from shared.domain.clock import SECOND
@@ -37,7 +39,7 @@ from shared.domain.keys import (
 from shared.domain.secret_key import hashed, plausible
 from shared.storage.ports import Record
 
-__all__ = ["Found", "KeyRing"]
+__all__ = ["Found", "KeyRing", "models_of"]
 
 _BELIEVED: Final = 30 * SECOND
 _MOST: Final = 10_000  # records remembered
@@ -87,14 +89,7 @@ class KeyRing:
             self._known.pop((kind, id), None)
 
     def _in_grace(self, app: App, digest: str) -> Key | None:
-        """The key that had this secret until it was regenerated, as long as it still may be used by it."""
-        grace = self._get(app, Grace, digest)
-        if grace is None or grace.until <= app.now():
-            return None
-        record = self._get(app, Key, grace.key)
-        if record is None or (record.key_id, record.rotations) != (grace.key_id, grace.rotation):
-            return None  # another rotation has been since, even if it brought the same secret back
-        return record
+        return stands_for(self._get(app, Grace, digest), app.now(), partial(self._get, app))
 
     def _needed(self, app: App, kind: type[R], id: str | None, what: str) -> R | None:
         if id is None:
@@ -125,11 +120,11 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
     """What a key, its team and its user say together."""
     payers = [key.key_id]
     if user is not None:
-        payers.append(user.id)
+        payers.append(user.account)
     if team is not None:
-        payers.append(team.id)
+        payers.append(team.account)
         if user is not None:  # with a budget or without: one that is given later counts what was spent before
-            payers.append(member_account(team.team_id, user.user_id))
+            payers.append(member_account(team.team_id, user.user_id, team.since, user.since))
     role = None if user is None else user.user_role
     return Caller(
         owner=key.owner,
@@ -141,13 +136,15 @@ def caller_of(key: Key, team: Team | None, user: User | None, visibility: str) -
         name=key.key_alias or key.key_name,
         admin=role == ADMIN_ROLE,
         viewer=role == VIEWER_ROLE,
-        models=_models(key, team, user),
+        models=models_of(key, team, user),
         shares="own" not in {visibility, key.visibility, None if team is None else team.visibility},
         reads_only=key.key_type == "read_only" or role == READER_ROLE,
         reads_spend=_permitted(key, "get_spend_routes"),
         routes=tuple(filter(None, (key.allowed_routes, _ROUTES.get(key.key_type)))),
         payers=tuple(payers),
         tags=tuple(dict.fromkeys((*key.tags, *(team.tags if team is not None else ())))),
+        file_life=None if team is None else team.file_life,
+        output_life=None if team is None else team.output_life,
     )
 
 
@@ -159,8 +156,9 @@ def _permitted(key: Key, name: str) -> bool:
     return isinstance(permissions, dict) and permissions.get(name) is True
 
 
-def _models(key: Key, team: Team | None, user: User | None) -> Models:
-    said = (each.models for each in (key, team, user) if each is not None)
+def models_of(*records: Key | Team | User | None) -> Models:
+    """What the lists of models of all these allow together."""
+    said = (each.models for each in records if each is not None)
     found = tuple(listed for listed in map(_listed, said) if listed is not None)
     return found or None
 

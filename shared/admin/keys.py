@@ -18,7 +18,6 @@ from shared.admin.asked import (
     expiry,
     kept,
     labels,
-    opened,
     spent_only,
     text_of,
     visible,
@@ -35,7 +34,7 @@ from shared.domain.account import Account, at, spend
 from shared.domain.cost import dollars
 from shared.domain.errors import BadRequest, Conflict, NotFound
 from shared.domain.ids import new_key_id
-from shared.domain.keys import Alias, Grace, Key
+from shared.domain.keys import Alias, Grace, Key, User
 from shared.domain.secret_key import hashed, shown
 from shared.storage.ports import Exists, Transaction
 
@@ -77,9 +76,9 @@ def place(
     *,
     key_id: str,
     secret: str | None = None,
-    user_is_new: bool = False,
+    fresh_user: User | None = None,
 ) -> Callable[[], Made]:
-    """Read all that a new key needs; what is returned writes it. `user_is_new`: the same transaction makes its user."""
+    """Read all that a new key needs; what is returned writes it. `fresh_user`: whom the same transaction makes."""
     secret = secret or new_secret(app, asked.get("key"))
     now, id = app.now(), hashed(app.key_pepper, secret)
     refuse_taken(tx, id, "key", now)
@@ -104,8 +103,8 @@ def place(
         created_by=by.user or by.key,
         updated_at=now,
     )
-    write_others = others_of_key(tx, app, by, key, None, user_is_new=user_is_new)
-    account = budgeted(opened(tx, key_id, f"Key={key.key_alias or key.key_name}"), asked, now)
+    write_others = others_of_key(tx, app, by, key, None, fresh_user=fresh_user)
+    account = budgeted(Account(id=key_id, name=f"Key={key.key_alias or key.key_name}"), asked, now)
     account = replace(account, caps=caps_of(fields))
 
     def write() -> Made:

@@ -34,6 +34,7 @@ from shared.storage.ports import Transaction
 __all__ = ["Joined", "add", "forget", "joining", "lasting", "remove", "update"]
 
 _MOST_ADDED: Final = 100  # at once
+_MOST_NAMED: Final = 3  # in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,14 @@ class Joined:
 
 
 def add(app: App, by: Caller, team_id: str, asked: Asked) -> Joined:
-    """The team with more members. Who is in it already is refused; users whom nobody has created an admin creates."""
+    """The team with more members, and those alone who came in now: who is in it already stays as he is. BadRequest
+    where that is everybody. Users whom nobody has created an admin creates.
+    """
 
     def body(tx: Transaction) -> Joined:
         team = live_team(tx, team_id)
         may_lead(by, team)
-        account = tx.get(Account, team.id) or Account(id=team.id)
+        account = tx.get(Account, team.account) or Account(id=team.account)
         team = replace(team, updated_at=app.now())
         joined, write = joining(tx, app, team, account, wanted=asked["member"], asked=asked, creates=by.admin)
         write()
@@ -61,7 +64,7 @@ def add(app: App, by: Caller, team_id: str, asked: Asked) -> Joined:
 
     joined = app.documents.transact(body)
     forget(app, joined)
-    audit(by, "team/member_add", team_id, asked)
+    audit(by, "team/member_add", team_id, asked, joined.members)
     return joined
 
 
@@ -77,7 +80,7 @@ def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Memb
             budget = amount(asked["max_budget_in_team"], "max_budget_in_team")
         member = replace(before, role=asked.get("role") or before.role, max_budget_in_team=budget)
         team = replace(_with(team, member), updated_at=app.now())
-        account = allowance(tx, app, team, member.user_id)
+        account = allowance(tx, app, team, member.user_id, member.since)
         if account is not None:
             account = lasting(account, asked, "budget_duration", app.now())
             tx.put(account)
@@ -86,7 +89,7 @@ def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Memb
 
     changed = app.documents.transact(body)
     app.remembered(KeyRing).forget(Team, changed[0].id)
-    audit(by, "team/member_update", team_id, asked)
+    audit(by, "team/member_update", team_id, asked, [changed[1]])
     return changed
 
 
@@ -96,21 +99,21 @@ def remove(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Acco
     Who leads the team leads it no more before his keys are looked for: else he could go on making some.
     """
 
-    def demoted(tx: Transaction) -> str:
+    def demoted(tx: Transaction) -> Member:
         team = live_team(tx, team_id)
         may_lead(by, team)
         leaving = _member(tx, team, asked)
         if leaving.role == "admin":
             tx.put(_with(team, replace(leaving, role="user")))
-        return leaving.user_id
+        return leaving
 
     leaving = app.documents.transact(demoted)
-    delete_keys(app, by, [key for key in keys_of_team(app, team_id) if key.user_id == leaving])
+    delete_keys(app, by, [key for key in keys_of_team(app, team_id) if key.user_id == leaving.user_id])
 
     def body(tx: Transaction) -> Team:
-        team, user = live_team(tx, team_id), tx.get(User, user_account(leaving))
+        team, user = live_team(tx, team_id), tx.get(User, user_account(leaving.user_id))
         team = replace(
-            team, members=tuple(each for each in team.members if each.user_id != leaving), updated_at=app.now()
+            team, members=tuple(each for each in team.members if each.user_id != leaving.user_id), updated_at=app.now()
         )
         tx.put(team)
         if user is not None:
@@ -119,8 +122,8 @@ def remove(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Acco
 
     team = app.documents.transact(body)
     app.remembered(KeyRing).forget(Team, team.id)
-    audit(by, "team/member_delete", team_id, asked)
-    return team, account_of(app, team.id)
+    audit(by, "team/member_delete", team_id, asked, [leaving])
+    return team, account_of(app, team.account)
 
 
 def _with(team: Team, member: Member) -> Team:
@@ -146,12 +149,14 @@ def joining(
     budget = amount(asked.get("max_budget_in_team"), "max_budget_in_team")
     emails = [each["user_email"].strip().lower() for each in wanted if each.get("user_email")]
     if len(set(emails)) < len(emails):
-        raise BadRequest("One user is named more than once.", param="member", code="invalid_value")
+        raise _twice()
     users: list[User] = []
     fresh: list[Any] = []
     members: list[Member] = []
     for each in wanted:
         user_id, user, new = _user(tx, each, now, creates=creates)
+        if any(user_id == other.user_id for other in members):
+            raise _twice()
         member = Member(
             user_id=user_id,
             role=each.get("role") or "user",
@@ -160,13 +165,14 @@ def joining(
         )
         known = member_of(team, user_id)
         if known is not None and known.since == member.since:
-            message = f"User already in team. Member: user_id={user_id}, team_id={team.team_id}."
-            raise BadRequest(message, param="member", code="team_member_already_in_team")
+            continue
         users += () if user is None else (with_team(user, team.team_id),)
         fresh += new
         members.append(member)
         team = with_member(team, member)
-    found = {each.user_id: allowance(tx, app, team, each.user_id) for each in members}
+    if wanted and not members:
+        raise _all_in(team, wanted)
+    found = {each.user_id: allowance(tx, app, team, each.user_id, each.since) for each in members}
     paying = {each: lasting(one, asked, "budget_duration", now) for each, one in found.items() if one is not None}
 
     def write() -> None:
@@ -174,6 +180,17 @@ def joining(
             tx.put(record)
 
     return Joined(team, account, tuple(members), tuple(users), paying), write
+
+
+def _twice() -> BadRequest:
+    return BadRequest("One user is named more than once.", param="member", code="invalid_value")
+
+
+def _all_in(team: Team, wanted: Sequence[Mapping[str, Any]]) -> BadRequest:
+    """In LiteLLM's word (1.106.2, `team_member_add_duplication_check`): Terraform's provider takes it for success."""
+    who = ", ".join(str(each.get("user_id") or each.get("user_email")) for each in wanted[:_MOST_NAMED])
+    message = f"User already in team. Member: {who}, team_id={team.team_id}."
+    return BadRequest(message, param="member", type="team_member_already_in_team", code="team_member_already_in_team")
 
 
 def _user(tx: Transaction, wanted: Mapping[str, Any], now: int, *, creates: bool) -> tuple[str, User | None, list[Any]]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from shared.admin.asked import begun, budgeted, opened
+from shared.admin.asked import begun, budgeted
 from shared.admin.sight import leads_team
 from shared.app import App
 from shared.domain.access import Caller
@@ -22,7 +23,6 @@ __all__ = [
     "allowance",
     "blank_user",
     "email_id",
-    "emptied",
     "keys_of_team",
     "live_team",
     "may_lead",
@@ -70,9 +70,9 @@ def blank_user(tx: Transaction, user_id: str, now: int) -> tuple[User, Account] 
     id = user_account(user_id)
     if tx.get(User, id) is not None:
         return None
-    return User(id=id, user_id=user_id, since=begun(tx, id, now), created_at=now, updated_at=now), opened(
-        tx, id, f"User={user_id}"
-    )
+    since = begun(tx, partial(user_account, user_id), now)
+    user = User(id=id, user_id=user_id, since=since, created_at=now, updated_at=now)
+    return user, Account(id=user.account, name=f"User={user_id}")
 
 
 def name_of_team(team: Team) -> str:
@@ -108,15 +108,21 @@ def with_team(user: User, team_id: str) -> User:
     return replace(user, teams=(*user.teams, team_id))
 
 
-def allowance(tx: Transaction, app: App, team: Team | None, user_id: str | None) -> Account | None:
+def allowance(
+    tx: Transaction, app: App, team: Team | None, user_id: str | None, since: int | None = None
+) -> Account | None:
     """The account of a user in a team, with the budget that the team gives; None where it gives none, nor ever has, and
-    nothing was spent there yet.
+    nothing was spent there yet. `since`: the user's own; None: as the store has it.
     """
     if team is None or user_id is None:
         return None
-    member = member_of(team, user_id) or Member(user_id=user_id)
-    budget = team.member_budget if member.max_budget_in_team is None else member.max_budget_in_team
-    id = member_account(team.team_id, user_id)
+    if since is None:
+        user = tx.get(User, user_account(user_id))
+        since = 0 if user is None else user.since
+    member = member_of(team, user_id)
+    own = None if member is None or member.since != since else member.max_budget_in_team
+    budget = team.member_budget if own is None else own
+    id = member_account(team.team_id, user_id, team.since, since)
     before = tx.get(Account, id)
     if before is None and budget is None:
         return None
@@ -125,14 +131,6 @@ def allowance(tx: Transaction, app: App, team: Team | None, user_id: str | None)
     if length is not None and account.max_budget is None and account.budget_duration is None:
         account = budgeted(account, {"budget_duration": length}, app.now())
     return replace(account, name=f"Member={user_id} in {name_of_team(team)}", max_budget=budget)
-
-
-def emptied(tx: Transaction, team_id: str, user_id: str) -> Account | None:
-    """The account of a user in a team when either is deleted: what it was is not their namesakes'. It stays, since the
-    ledger has to agree.
-    """
-    account = tx.get(Account, member_account(team_id, user_id))
-    return None if account is None else opened(tx, account.id, "")
 
 
 def may_lead(by: Caller, team: Team | None) -> None:
@@ -144,9 +142,12 @@ def may_lead(by: Caller, team: Team | None) -> None:
 
 
 def others_of_key(
-    tx: Transaction, app: App, by: Caller, key: Key, before: Key | None, *, user_is_new: bool = False
+    tx: Transaction, app: App, by: Caller, key: Key, before: Key | None, *, fresh_user: User | None = None
 ) -> Callable[[], None]:
-    """Read the alias, the team and the user of a key; what is returned writes what has to change with it."""
+    """Read the alias, the team and the user of a key; what is returned writes what has to change with it.
+
+    `fresh_user`: its user, where the same transaction makes the user, too.
+    """
     team = team_for_key(tx, key.team_id)
     may_lead(by, team)
     alias, old = key.key_alias, None if before is None else before.key_alias
@@ -154,9 +155,10 @@ def others_of_key(
         message = f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required."
         raise BadRequest(message, param="key_alias", code="alias_taken")
     new: tuple[User, Account] | None = None
-    if key.user_id is not None and not user_is_new and (before is None or before.user_id != key.user_id):
+    if key.user_id is not None and fresh_user is None and (before is None or before.user_id != key.user_id):
         new = blank_user(tx, key.user_id, app.now())
-    member = allowance(tx, app, team, key.user_id)
+    fresh_user = fresh_user if new is None else new[0]
+    member = allowance(tx, app, team, key.user_id, None if fresh_user is None else fresh_user.since)
 
     def write() -> None:
         if old is not None and old != alias:

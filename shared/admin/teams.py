@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, kept, labels, opened, text_of, visible
+from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, kept, labels, text_of, visible
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import account_of
 from shared.admin.keys import delete as delete_keys
 from shared.admin.members import Joined, forget, joining, lasting
-from shared.admin.people import allowance, emptied, keys_of_team, live_team, name_of_team
+from shared.admin.people import allowance, keys_of_team, live_team, name_of_team
+from shared.admin.retention import lives, placed
 from shared.admin.terms import new_team
 from shared.app import App
 from shared.domain.access import Caller
@@ -40,15 +42,16 @@ def create(app: App, by: Caller, asked: Asked) -> Joined:
         if tx.get(Team, id) is not None:
             message = f"Team id = {team_id} already exists. Please use a different team id."
             raise BadRequest(message, param="team_id", code="team_exists")
-        bare = Team(id=id, team_id=team_id, since=begun(tx, id, now), created_at=now, updated_at=now)
-        team, account = _changed(app, bare, opened(tx, id, f"Team={team_id}"), asked)
+        since = begun(tx, partial(team_account, team_id), now)
+        bare = Team(id=id, team_id=team_id, since=since, created_at=now, updated_at=now)
+        team, account = _changed(app, bare, Account(id=bare.account), asked)
         joined, write = joining(tx, app, team, account, wanted=asked.get("members_with_roles") or (), asked={})
         write()
         return joined
 
     joined = app.documents.transact(body)
     forget(app, joined)
-    audit(by, "team/new", team_id, asked)
+    audit(by, "team/new", team_id, asked, joined.members)
     return joined
 
 
@@ -87,7 +90,7 @@ def block(app: App, by: Caller, team_id: str, *, blocked: bool) -> tuple[Team, A
     team = app.documents.transact(body)
     app.remembered(KeyRing).forget(Team, team.id)
     audit(by, "team/block" if blocked else "team/unblock", team_id, {"blocked": blocked})
-    return team, account_of(app, team.id)
+    return team, account_of(app, team.account)
 
 
 def delete(app: App, by: Caller, team_ids: Sequence[str]) -> None:
@@ -120,7 +123,7 @@ def delete(app: App, by: Caller, team_ids: Sequence[str]) -> None:
 
 def _asked_of(tx: Transaction, app: App, team_id: str, asked: Asked) -> tuple[Team, Account]:
     before = live_team(tx, team_id)
-    return _changed(app, before, tx.get(Account, before.id) or Account(id=before.id), asked)
+    return _changed(app, before, tx.get(Account, before.account) or Account(id=before.account), asked)
 
 
 def _allow(app: App, team_id: str, asked: Asked, *, ahead: bool) -> None:
@@ -139,7 +142,8 @@ def _allow(app: App, team_id: str, asked: Asked, *, ahead: bool) -> None:
 
 
 def _changed(app: App, team: Team, account: Account, asked: Asked) -> tuple[Team, Account]:
-    fields = kept(team.fields, asked)
+    fields = kept(team.fields, placed(team.fields, asked))
+    file_life, output_life = lives(fields)
     after = replace(
         team,
         team_alias=text_of(asked.get("team_alias", team.team_alias)),
@@ -148,6 +152,8 @@ def _changed(app: App, team: Team, account: Account, asked: Asked) -> tuple[Team
         blocked=bool(asked.get("blocked", team.blocked)),
         tags=labels(fields),
         visibility=visible(fields),
+        file_life=file_life,
+        output_life=output_life,
         fields=fields,
         updated_at=app.now(),
     )
@@ -172,13 +178,9 @@ def _dismiss(app: App, team_id: str) -> None:
 
         def body(tx: Transaction, some: Sequence[str] = everybody[first : first + _GULP]) -> None:
             users = [tx.get(User, user_account(each)) for each in some]
-            accounts = [emptied(tx, team_id, each) for each in some]
             for user in users:
                 if user is not None and team_id in user.teams:
                     tx.put(replace(user, teams=tuple(each for each in user.teams if each != team_id)))
-            for account in accounts:
-                if account is not None:
-                    tx.put(account)
 
         app.documents.transact(body)
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
-from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, kept, opened, text_of
+from shared.admin.asked import Asked, amount, audit, begun, budgeted, caps_of, kept, text_of
 from shared.admin.keyring import KeyRing
 from shared.admin.keys import Made, place
 from shared.admin.keys import delete as delete_keys
-from shared.admin.people import allowance, email_id, emptied, member_of, taken, with_member, with_team
+from shared.admin.people import allowance, email_id, member_of, taken, with_member, with_team
 from shared.admin.terms import bounded, changed_user, new_user
 from shared.app import App
 from shared.domain.access import Caller
@@ -62,14 +63,15 @@ def create(app: App, by: Caller, asked: Asked) -> Welcome:
         id, now = user_account(user_id), app.now()
         if tx.get(User, id) is not None:
             raise Conflict(f"User with id {user_id} already exists", param="user_id", code="user_exists")
-        bare = User(id=id, user_id=user_id, since=begun(tx, id, now), created_at=now, updated_at=now)
+        since = begun(tx, partial(user_account, user_id), now)
+        bare = User(id=id, user_id=user_id, since=since, created_at=now, updated_at=now)
         for each in wanted:
             bare = with_team(bare, each)
-        user, account = _changed(app, bare, opened(tx, id, f"User={user_id}"), asked)
+        user, account = _changed(app, bare, Account(id=bare.account, name=f"User={user_id}"), asked)
         email = _email(tx, user, None)
         teams = [_joined(tx, each, user, member) for each, member in wanted.items()]
-        paying = [one for team in teams if (one := allowance(tx, app, team, user_id)) is not None]
-        write_key = place(tx, app, by, of_key, key_id=key_id, user_is_new=True) if with_key else None
+        paying = [one for team in teams if (one := allowance(tx, app, team, user_id, user.since)) is not None]
+        write_key = place(tx, app, by, of_key, key_id=key_id, fresh_user=user) if with_key else None
         made = write_key() if write_key is not None else None
         records: tuple[Record, ...] = (user, account, *email, *teams, *paying)
         for record in records:
@@ -100,7 +102,7 @@ def update(app: App, by: Caller, user_id: str, asked: Asked) -> tuple[User, Acco
     def body(tx: Transaction) -> tuple[User, Account]:
         before = _live(tx, user_id)
         _refuse_teams(before, asked)
-        user, account = _changed(app, before, tx.get(Account, before.id) or Account(id=before.id), asked)
+        user, account = _changed(app, before, tx.get(Account, before.account) or Account(id=before.account), asked)
         email = _email(tx, user, before)
         if before.user_email is not None and before.user_email != user.user_email:
             tx.delete(Alias, email_id(before.user_email))  # and put again, where no more than its writing has changed
@@ -215,11 +217,9 @@ def _leave(app: App, user_id: str) -> None:
     for team_id in dict.fromkeys((*teams, *(key.team_id for key in _keys(app, user_id) if key.team_id is not None))):
 
         def body(tx: Transaction, team_id: str = team_id) -> None:
-            team, account = tx.get(Team, team_account(team_id)), emptied(tx, team_id, user_id)
+            team = tx.get(Team, team_account(team_id))
             if team is not None and member_of(team, user_id) is not None:
                 tx.put(replace(team, members=tuple(each for each in team.members if each.user_id != user_id)))
-            if account is not None:
-                tx.put(account)
 
         app.documents.transact(body)
         app.remembered(KeyRing).forget(Team, team_account(team_id))

@@ -46,6 +46,8 @@ class Caller:
     routes: tuple[tuple[str, ...], ...] = ()  # lists of paths, or names of groups of them: each has to have the route
     payers: tuple[str, ...] = ()  # the accounts that what it runs is charged to
     tags: tuple[str, ...] = ()  # on everything that it runs
+    file_life: int | None = None  # milliseconds its files live, by its team's word: whatever it asks for
+    output_life: int | None = None  # … and what its batches write
 
     def log_context(self) -> dict[str, Any]:
         return {"key_id": self.key, "owner": self.owner, "team": self.team}
@@ -62,7 +64,8 @@ class Owned(Protocol):
     @property
     def team(self) -> str | None: ...
     @property
-    def created_at(self) -> int: ...
+    def begun_at(self) -> int:
+        """When what it comes of was created: a batch that outlives its owner writes nothing for a namesake."""
 
 
 Thing = TypeVar("Thing", bound=Owned)
@@ -72,10 +75,10 @@ def visible(caller: Caller, thing: Thing | None) -> Thing | None:
     """`thing` where the caller may see it, else None."""
     if thing is None or caller.admin:
         return thing
-    if thing.owner == caller.owner and thing.created_at >= caller.since:
+    if thing.owner == caller.owner and thing.begun_at >= caller.since:
         return thing
     shared = caller.shares and caller.team is not None and thing.team == caller.team
-    return thing if shared and thing.created_at >= caller.team_since else None
+    return thing if shared and thing.begun_at >= caller.team_since else None
 
 
 def scopes(caller: Caller) -> list[tuple[str, str]]:

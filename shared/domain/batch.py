@@ -134,6 +134,7 @@ class Batch:
     tokens: int = 0  # enqueued: about so many are in its lines, until it has ended
     shards: int = 0
     open_shards: int = 0  # not collected yet; at 0 the batch is finalizing
+    owing: int = 0  # shards that are, and whose entry in the ledger is still to come
     refused: Rows | None = None  # error rows of lines that no shard was given
     output_file_id: str | None = None  # minted when finalizing begins; shown once the files exist
     error_file_id: str | None = None
@@ -144,6 +145,10 @@ class Batch:
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def begun_at(self) -> int:
+        return self.created_at
 
     def log_context(self) -> dict[str, Any]:
         return {"batch_id": self.id, "status": str(self.status)}

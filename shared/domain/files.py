@@ -6,9 +6,10 @@ from typing import Any, Final
 from shared.domain.clock import DAY, HOUR
 from shared.domain.hints import Hints
 
-__all__ = ["BATCH_LIFE", "UPLOAD_LIFE", "File", "Garbage", "Part", "Upload", "UploadStatus", "live"]
+__all__ = ["BATCH_LIFE", "LIVES", "UPLOAD_LIFE", "File", "Garbage", "Part", "Upload", "UploadStatus", "live"]
 
 BATCH_LIFE: Final = 30 * DAY  # OpenAI: batch files expire after 30 days, guide 2026-11
+LIVES: Final = (HOUR, 30 * DAY)  # the least and the most that may be asked for, as at OpenAI
 UPLOAD_LIFE: Final = HOUR  # OpenAI: an upload expires an hour after its creation
 
 
@@ -36,8 +37,13 @@ class File:
     created_at: int
     expires_at: int | None
     batch: str | None = None  # of an output or error file: the batch that wrote it
+    batch_created_at: int | None = None
     hints: Hints = Hints()  # where its lines are to run, as far as the upload said so
     native: bool = False  # its lines are the provider's own rows (`passthrough`)
+
+    @property
+    def begun_at(self) -> int:
+        return self.created_at if self.batch_created_at is None else self.batch_created_at
 
     def log_context(self) -> dict[str, Any]:
         return {"file_id": self.id, "owner": self.owner, "bytes": self.bytes}
@@ -69,6 +75,10 @@ class Upload:
     parts: int = 0  # how many these are
     file: str | None = None  # its id, minted at the first `complete`
     part_ids: tuple[str, ...] = ()  # of that `complete`: a repeat of it must be the same
+
+    @property
+    def begun_at(self) -> int:
+        return self.created_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

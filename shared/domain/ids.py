@@ -27,7 +27,7 @@ __all__ = [
 Entropy = Callable[[int], bytes]
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_SHAPE: Final = re.compile(r"(?!__)[A-Za-z0-9_-]{1,63}")  # Firestore keeps what begins and ends by `__` for itself
 _MOST_DECODINGS: Final = 3
 
 

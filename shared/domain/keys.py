@@ -82,7 +82,7 @@ class Member:
 class Team:
     """Some users and keys that share their files, their batches and a budget."""
 
-    id: str  # of its account, too: `team_account`
+    id: str  # as `team_account` makes it of the name
     team_id: str
     team_alias: str | None = None
     models: tuple[str, ...] = ()
@@ -92,17 +92,24 @@ class Team:
     tags: tuple[str, ...] = ()
     since: int = 0  # where a deleted team had this id: when this one began, so that it inherits nothing
     visibility: str | None = None  # `own`: none of its keys sees what is the team's
+    file_life: int | None = None  # milliseconds that files live which its keys upload; None: as they ask for
+    output_life: int | None = None  # … and what their batches write
     blocked: bool = False
     fields: str = "{}"
     created_at: int
     updated_at: int
+
+    @property
+    def account(self) -> str:
+        """The id of its account: its own, whoever had the name before."""
+        return team_account(self.team_id, self.since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """A person or a service that has keys."""
 
-    id: str  # of its account, too: `user_account`
+    id: str  # as `user_account` makes it of the name
     user_id: str
     user_email: str | None = None
     user_alias: str | None = None
@@ -115,6 +122,11 @@ class User:
     fields: str = "{}"
     created_at: int
     updated_at: int
+
+    @property
+    def account(self) -> str:
+        """The id of the account: the user's own, whoever had the name before."""
+        return user_account(self.user_id, self.since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +151,18 @@ class Grace:
     until: int
 
 
-def team_account(team_id: str) -> str:
-    return f"team-{derived('team', team_id)}"
+def team_account(team_id: str, since: int = 0) -> str:
+    """With `since`: that of a namesake, who neither owes nor holds what the one who was deleted does."""
+    return f"team-{derived('team', team_id, *_since(since))}"
 
 
-def user_account(user_id: str) -> str:
-    return f"user-{derived('user', user_id)}"
+def user_account(user_id: str, since: int = 0) -> str:
+    return f"user-{derived('user', user_id, *_since(since))}"
 
 
-def member_account(team_id: str, user_id: str) -> str:
-    return f"member-{derived('member', team_id, user_id)}"
+def member_account(team_id: str, user_id: str, team_since: int = 0, since: int = 0) -> str:
+    return f"member-{derived('member', team_id, user_id, *_since(team_since, since))}"
+
+
+def _since(*moments: int) -> tuple[str, ...]:
+    return tuple(map(str, moments)) if any(moments) else ()

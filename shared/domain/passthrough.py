@@ -74,6 +74,10 @@ class VertexJob:
     epoch: int = 0
     due_at: int | None = None
 
+    @property
+    def begun_at(self) -> int:
+        return self.created_at
+
     def log_context(self) -> dict[str, Any]:
         return {"job_id": self.id, "owner": self.owner, "state": self.state}
 

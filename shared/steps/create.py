@@ -101,7 +101,7 @@ def create(
             hints=_agreed(file.hints, request.hints) if file else request.hints,
             native=file is not None and file.native,
             metadata=request.metadata,
-            output_life=request.output_life,
+            output_life=request.output_life if caller.output_life is None else caller.output_life,
             due_at=turn.now + LOOK_AGAIN,
         )
         purse.put()

@@ -79,6 +79,7 @@ def _file(app: App, held: Held[Batch], id: str | None, parts: list[str], kind: s
         created_at=now,
         expires_at=now + (batch.output_life or BATCH_LIFE),
         batch=batch.id,
+        batch_created_at=batch.created_at,
         hints=batch.hints,
     )
 

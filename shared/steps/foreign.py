@@ -6,7 +6,9 @@ wildcard stands in the last segment alone, and leads into no directory that is n
 directory by writing to it before it is told: what looks like one, under a prefix that others write to, is refused too.
 """
 
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote
 
 from shared.app import App
 from shared.domain.access import Caller, scopes, visible
@@ -20,6 +22,7 @@ __all__ = ["refuse_among_foreign", "refuse_foreign"]
 
 _MOST: Final = 100  # directories that the inputs of one job may lie in: as many as it may have inputs
 _READ: Final = 20  # records for one of them
+_DECODED: Final = 2  # times
 _MADE: Final = "prediction-"  # as Vertex begins the name of a directory that it makes
 
 
@@ -53,12 +56,23 @@ def refuse_among_foreign(app: App, caller: Caller, output: Place) -> None:
 
 
 def _folders(segments: tuple[str, ...]) -> list[str]:
-    """The directories of predictions that are among these, or above them."""
-    return [
-        "gs://" + "/".join(segments[: at + 1])
-        for at in range(1, len(segments))
-        if segments[at].startswith("prediction")
-    ]
+    """The directories of predictions that are among these, or above them; also for who would decode the name."""
+    found: dict[str, None] = {}
+    for read in _readings(segments):
+        for at in range(1, len(read)):
+            if read[at].startswith("prediction"):
+                found["gs://" + "/".join(read[: at + 1])] = None
+    return list(found)
+
+
+def _readings(segments: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The name as it stands, and as it is decoded: as often as `prefixes` looks at it."""
+    seen = None
+    for _ in range(_DECODED + 1):
+        if segments == seen:
+            return
+        yield segments
+        seen, segments = segments, tuple(map(unquote, segments))
 
 
 def _foreign(app: App, caller: Caller, folder: str) -> bool:

@@ -52,7 +52,7 @@ class NewUpload:
 
 def create(app: App, caller: Caller, request: NewUpload) -> Upload:
     """A new upload, which takes parts for an hour. It counts as the file that it becomes: RateLimited."""
-    now, life = app.now(), request.file_life
+    now, life = app.now(), request.file_life if caller.file_life is None else caller.file_life
     upload = Upload(
         id=new_upload_id(),
         owner=caller.owner,

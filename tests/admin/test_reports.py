@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -425,9 +426,12 @@ def test_names_give_nothing_away() -> None:
     assert "0123456789abcdef" not in deployment_shown("0123456789abcdef")
 
 
+WIDE = "\uff1d\uff0b\uff0d\uff20"  # =, +, - and @ of full width
+
+
 def test_a_table_is_rfc_4180_and_runs_nothing() -> None:
     """Commas, quotes and line ends are quoted; what a spreadsheet would take for a formula is text."""
-    evil = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
+    evil = ["=1+1", "+1", "-1", "@SUM(A1)", "\t1", "\r1", "\n1", *(f"{sign}1" for sign in WIDE)]
     cells = [*evil, 'a "b", c', "two\r\nlines", "é", None, 0, -5, "0.000000001"]
     table = b"".join(as_csv(["a", "b"], ({"a": cell, "b": "x", "c": "not asked for"} for cell in cells))).decode()
 
@@ -435,6 +439,19 @@ def test_a_table_is_rfc_4180_and_runs_nothing() -> None:
     assert '"a ""b"", c",x\r\n' in table
     read = [line[0] for line in csv.reader(io.StringIO(table, newline=""))][1:]
     assert read == [*(f"'{cell}" for cell in evil), 'a "b", c', "two\r\nlines", "é", "", "0", "-5", "0.000000001"]
+
+
+@pytest.mark.parametrize("behind", [*";|\t\r\n", "; ", ';"', ";;", ";\n", "| \t"])
+@pytest.mark.parametrize("sign", [*"=+-@", *WIDE])
+def test_a_table_runs_nothing_for_whoever_takes_another_separator(behind: str, sign: str) -> None:
+    """What is between cells for some is made text right behind it, and no character of the cell is lost."""
+    cell = f"a{behind}{sign}cmd|'/C calc'!A0;b-c;d=e"
+    [table] = as_csv(["a"], [{"a": cell}])
+    [_, [read]] = csv.reader(io.StringIO(table.decode(), newline=""))
+
+    assert read.replace("'", "") == cell.replace("'", "")
+    assert re.search(r"""[;|\t\r\n][\s"]*[=+@\-\uff1d\uff0b\uff0d\uff20]""", read) is None
+    assert read.endswith(";b-c;d=e")
 
 
 def test_a_table_is_sent_in_pieces() -> None:

@@ -90,7 +90,7 @@ def test_another_list_never_allows_more(models: Models, known: list[str], listed
 class Thing:
     owner: str
     team: str | None
-    created_at: int = 100
+    begun_at: int = 100
 
 
 ANN = Caller(owner="user:ann", team="red")

@@ -55,6 +55,16 @@ def test_a_list_neither_shows_nor_counts_what_is_somebody_elses(people: People, 
     assert len(people.as_("admin").get(path).json["data"]) == 9
 
 
+@pytest.mark.parametrize("id", ["__main__", "____"])
+def test_an_id_that_no_database_would_take_is_one_that_never_was(people: People, id: str) -> None:
+    api = people.as_("owner")
+    for path in ("/v1/files/", "/v1/batches/", "/v1/jobs/"):
+        assert api.get(f"{path}{id}{'/cost' if 'jobs' in path else ''}").status_code == 404
+    assert api.post("/v1/uploads/" + id + "/cancel").status_code == 404
+    made = api.post("/v1/batches", json={"input_file_id": id, **BATCH})
+    assert (made.status_code, made.json["input_file_id"]) == (200, id)
+
+
 def sorted_as(path: str, made: list[str]) -> list[str]:
     return made if "order=asc" in path else made[::-1]
 

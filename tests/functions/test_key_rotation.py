@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -144,13 +145,31 @@ def test_another_instance_learns_of_it_and_of_its_end(api: Api, monkeypatch: pyt
     assert there() == 401
 
 
-def test_an_old_secret_names_no_key_so_that_nobody_deletes_the_new_one_by_it(api: Api) -> None:
+def test_who_deletes_an_old_secret_ends_that_one_and_nobody_deletes_the_new_one_by_it(api: Api, facts: Facts) -> None:
     made = key_of(api)
     fresh = rotated(api, made["key"])
+    assert [uses(api, each["key"]) for each in (made, fresh)] == [200, 200]
+    facts()
 
+    assert ok(api.post("/key/delete", json={"keys": [made["key"]]})) == {"deleted_keys": [made["key"]]}
+    assert [uses(api, each["key"]) for each in (made, fresh)] == [401, 200]
+    assert graces(api) == []
+    acts = [each for each in facts() if each["message"] == "admin_act"]
+    assert [(each["act"], each["target"], each["fields"]) for each in acts] == [
+        ("key/delete", made["key_id"], ["grace_period"])
+    ]
     assert api.post("/key/delete", json={"keys": [made["key"]]}).status_code == 404
-    assert api.post("/key/block", json={"key": made["token"]}).status_code == 404
-    assert uses(api, fresh["key"]) == 200
+
+
+def test_an_old_secret_and_its_key_are_deleted_together_or_not_at_all(api: Api) -> None:
+    made = key_of(api)
+    fresh = rotated(api, made["key"])
+    both = [made["key"], fresh["key"]]
+
+    assert api.post("/key/delete", json={"keys": [*both, mint()]}).status_code == 400
+    assert [uses(api, each) for each in both] == [200, 200]
+    assert ok(api.post("/key/delete", json={"keys": both})) == {"deleted_keys": both}
+    assert [uses(api, each) for each in both] == [401, 401]
 
 
 def test_nobody_else_is_given_a_secret_that_still_works(api: Api) -> None:
@@ -259,3 +278,51 @@ def test_a_secret_that_is_brought_back_brings_none_of_its_forerunners_back(api: 
     rotated(api, third, new_key=second)
 
     assert [uses(api, key) for key in (first, second, third)] == [401, 200, 200]
+
+
+@pytest.mark.parametrize("named", ["secret", "hash", "sha256"])
+def test_a_secret_that_still_works_names_its_key_and_is_stopped_by_it(api: Api, named: str) -> None:
+    made = key_of(api, key_alias="a")
+    fresh = rotated(api, made["key"])
+    old = {"secret": made["key"], "hash": made["token"], "sha256": sha256(made["key"].encode()).hexdigest()}[named]
+
+    assert ok(api.get(f"/key/info?key={old}"))["info"]["key_alias"] == "a"
+    assert ok(api.post("/key/block", json={"key": old}))["token"] == fresh["token"]
+    assert [uses(api, each["key"]) for each in (made, fresh)] == [401, 401]
+    assert ok(api.post("/key/unblock", json={"key": old}))["blocked"] is False
+    assert [uses(api, each["key"]) for each in (made, fresh)] == [200, 200]
+    assert ok(api.post("/key/delete", json={"keys": [old]})) == {"deleted_keys": [old]}
+    assert [uses(api, each["key"]) for each in (made, fresh)] == [401, 200]
+    assert api.get(f"/key/info?key={old}").status_code == 404
+
+
+def test_a_secret_whose_grace_is_over_names_nothing(api: Api) -> None:
+    first = key_of(api)
+    second = rotated(api, first["key"])
+    api.clock.pass_by(2 * DAY)
+    for path in ("block", "unblock"):
+        assert api.post(f"/key/{path}", json={"key": first["key"]}).status_code == 404
+    assert api.post("/key/delete", json={"keys": [first["key"]]}).status_code == 404
+    assert api.get(f"/key/info?key={first['key']}").status_code == 404
+    rotated(api, rotated(api, second["key"])["key"])
+    assert api.post("/key/block", json={"key": second["key"]}).status_code == 404
+
+
+def test_a_team_admin_stops_a_key_of_the_team_by_its_old_secret_and_nobody_elses(api: Api) -> None:
+    for team in ("t", "other"):
+        ok(api.post("/team/new", json={"team_id": team, "members_with_roles": [{"user_id": team, "role": "admin"}]}))
+    made, admin, stranger = key_of(api, team_id="t"), key_of(api, user_id="t"), key_of(api, user_id="other")
+    fresh = rotated(api, made["key"])
+
+    assert api.post("/key/block", json={"key": made["key"]}, headers=as_key(stranger["key"])).status_code == 403
+    assert api.get(f"/key/info?key={made['key']}", headers=as_key(stranger["key"])).status_code == 404
+    ok(api.post("/key/block", json={"key": made["key"]}, headers=as_key(admin["key"])))
+    assert [uses(api, each["key"]) for each in (made, fresh)] == [401, 401]
+
+
+def test_a_key_is_changed_and_made_anew_by_its_new_secret_alone(api: Api) -> None:
+    """Whoever repeats a rotation that was answered does not make another one."""
+    made = key_of(api)
+    rotated(api, made["key"])
+    assert api.post("/key/regenerate", json={"key": made["key"]}).status_code == 404
+    assert api.post("/key/update", json={"key": made["key"], "rpm_limit": 1}).status_code == 404

@@ -212,7 +212,7 @@ def test_without_a_pepper_virtual_keys_are_off_and_the_answer_says_how_to_turn_t
         ({"rpm_limit": True}, "rpm_limit"),
         ({"rpm_limit": 10**30}, "rpm_limit"),
         ({"metadata": "x"}, "metadata"),
-        ({"metadata": {"max_open_batches": "3"}}, "metadata.max_open_batches"),
+        ({"metadata": {"max_open_batches": "3.5"}}, "metadata.max_open_batches"),
         ({"metadata": {"max_batch_file_size_mb": -1}}, "metadata.max_batch_file_size_mb"),
         ({"max_batches_per_hour": True}, "max_batches_per_hour"),
         ({"batch_enqueued_token_limit": 10**40}, "batch_enqueued_token_limit"),

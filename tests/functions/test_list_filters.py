@@ -22,7 +22,7 @@ def put(api: Api, *records: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def office(api: Api) -> None:
-    of = {"project_id": "p", "access_group_ids": ["g", "h"], "agent_id": "a"}
+    of = {"project_id": "p", "access_group_id": "h", "agent_id": "a"}
     key_of(api, key_alias="mine", organization_id="o", **of)
     key_of(api, key_alias="other", organization_id="x", project_id="x")
     key_of(api, key_alias="plain")

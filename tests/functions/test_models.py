@@ -7,6 +7,7 @@ from flask import Request
 
 from shared.domain.access import Caller
 from tests.functions.conftest import Api
+from tests.functions.office import as_key, key_of, ok
 from tests.functions.wire import envelope
 
 RICH = """
@@ -99,7 +100,7 @@ def described(api: Api, path: str = "/model_group/info") -> dict[str, Any]:
     return {each["model_group"]: each for each in answer.json["data"]}
 
 
-@pytest.mark.parametrize("query", ["", "?return_wildcard_routes=true&team_id=t&include_metadata=true&healthy_only=1"])
+@pytest.mark.parametrize("query", ["", "?return_wildcard_routes=true&include_metadata=true&healthy_only=1"])
 def test_models_tell_what_the_configuration_tells_of_them(rich: Api, query: str) -> None:
     listed = {each["id"]: each for each in rich.get(f"/v1/models{query}").json["data"]}
 
@@ -130,15 +131,21 @@ def test_a_group_is_described_by_all_its_deployments(rich: Api) -> None:
         "tpm": None,
         "rpm": None,
         "batch_limits": {"lines": 1_000, "bytes": 5_000},
-        "supports_parallel_function_calling": False,
+        "supports_parallel_function_calling": True,
         "supports_vision": True,
         "supports_web_search": False,
         "supports_url_context": False,
-        "supports_reasoning": False,
-        "supports_function_calling": False,
+        "supports_reasoning": True,
+        "supports_function_calling": True,
         "supports_tool_choice": True,
         "supported_openai_params": ["temperature", "tools"],
     }
+
+
+def test_what_nobody_knows_of_a_model_is_not_said_of_it(rich: Api) -> None:
+    groups = described(rich)
+    for name in ("tuned", "mini", "openai/*"):
+        assert not any(value for ability, value in groups[name].items() if ability.startswith("supports_"))
 
 
 def test_a_price_is_the_configurations_or_nobodys(rich: Api) -> None:
@@ -237,3 +244,81 @@ def test_names_that_are_no_models_are_not_listed_as_such(
     caller = Caller(owner="few", models=(tuple(names),))
     monkeypatch.setattr("functions.http.authenticate", lambda _, __: caller)
     assert [each["id"] for each in rich.get("/v1/models").json["data"]] == expected
+
+
+@pytest.mark.parametrize("path", ["/model/info", "/v1/model/info"])
+def test_one_deployment_may_be_asked_for_by_its_id(rich: Api, path: str) -> None:
+    listed = rich.get(path).json["data"]
+    for row in listed:
+        assert rich.get(f"{path}?litellm_model_id={row['model_info']['id']}").json == {"data": [row]}
+
+
+@pytest.mark.parametrize("id", ["unknown", "", "canary-id"])
+def test_an_unknown_deployment_is_a_400_as_at_litellm(rich: Api, id: str) -> None:
+    answer = rich.get(f"/model/info?litellm_model_id={id}")
+    assert answer.status_code == 400
+    assert envelope(answer.data) == {
+        "message": f"Model id = {id} not found on litellm proxy",
+        "type": "bad_request_error",
+        "param": "litellm_model_id",
+        "code": "400",
+    }
+
+
+def test_a_deployment_that_the_caller_may_not_use_is_an_unknown_one(rich: Api) -> None:
+    mini = as_key(key_of(rich, models=["mini"])["key"])
+    chat, *_, own, _ = [each["model_info"]["id"] for each in rich.get("/model/info").json["data"]]
+    foreign, unknown = (rich.get(f"/model/info?litellm_model_id={id}", headers=mini) for id in (chat, "never"))
+    assert foreign.status_code == 400
+    assert foreign.data.replace(chat.encode(), b"never") == unknown.data
+    assert rich.get(f"/model/info?litellm_model_id={own}", headers=mini).json["data"][0]["model_name"] == "mini"
+
+
+def names(api: Api, query: str, headers: dict[str, str] | None = None) -> tuple[list[str], list[str]]:
+    """What both lists have for one team: groups, and those of the deployments."""
+    models = ok(api.get(f"/v1/models?team_id={query}", headers=headers or {}))["data"]
+    rows = [ok(api.get(f"/model/info?{name}={query}", headers=headers or {}))["data"] for name in ("teamId", "team_id")]
+    assert rows[0] == rows[1]
+    return [each["id"] for each in models], [each["model_name"] for each in rows[0]]
+
+
+@pytest.fixture
+def teams(rich: Api) -> Api:
+    ok(rich.post("/user/new", json={"user_id": "ann"}))
+    for team, models in (("t", ["mini", "tuned"]), ("all", []), ("none", ["no-default-models"]), ("foreign", ["mini"])):
+        ok(rich.post("/team/new", json={"team_id": team, "models": models}))
+    for team in ("t", "all"):
+        ok(rich.post("/team/member_add", json={"team_id": team, "member": {"user_id": "ann", "role": "user"}}))
+    return rich
+
+
+def test_an_admin_is_told_what_a_team_may_use(teams: Api) -> None:
+    assert names(teams, "t") == (["tuned", "mini"], ["tuned", "mini"])
+    assert names(teams, "all") == names(teams, "") == names(teams, "%20")
+    assert names(teams, "all")[0] == ["chat", "tuned", "mini", "openai/*"]
+    assert names(teams, "none") == ([], [])
+
+
+def test_who_is_in_a_team_is_told_what_of_it_the_key_may_use(teams: Api) -> None:
+    """A key is never shown a model that it may not use."""
+    own = as_key(key_of(teams, user_id="ann")["key"])
+    small = as_key(key_of(teams, user_id="ann", models=["mini", "chat"])["key"])
+    of_team = as_key(key_of(teams, team_id="t")["key"])
+    assert names(teams, "t", own) == names(teams, "t", of_team) == (["tuned", "mini"], ["tuned", "mini"])
+    assert names(teams, "t", small) == (["mini"], ["mini"])
+    assert names(teams, "all", small) == (["chat", "mini"], ["chat", "chat", "mini"])
+    one = teams.get("/model/info?team_id=t").json["data"][0]["model_info"]["id"]
+    assert teams.get(f"/model/info?team_id=none&litellm_model_id={one}").json == {"data": []}
+    assert len(teams.get(f"/model/info?team_id=t&litellm_model_id={one}").json["data"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/models?team_id=", "/model/info?teamId=", "/model/info?team_id="])
+def test_whether_there_is_a_team_is_told_to_who_may_see_it_alone(teams: Api, path: str) -> None:
+    keys = [key_of(teams, user_id="ann")["key"], key_of(teams, team_id="t")["key"], key_of(teams)["key"]]
+    for key in map(as_key, keys):
+        foreign, unknown = (teams.get(f"{path}{team}", headers=key) for team in ("foreign", "f%2F..%2F" + "x" * 3_000))
+        assert foreign.status_code == unknown.status_code == 403
+        assert foreign.data == unknown.data
+        error = envelope(foreign.data)
+        assert (error["message"], error["type"]) == ("Not authorized to view this team's models.", "auth_error")
+    assert teams.get(f"{path}unknown").status_code == 404

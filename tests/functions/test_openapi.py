@@ -67,6 +67,19 @@ def test_every_route_is_described_and_nothing_else_is() -> None:
         assert (operation.open, operation.google) == (each.open, each.google), each.path
 
 
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_every_path_has_the_prefixes_that_the_description_says(api: Api, path: str) -> None:
+    """Nobody who asks without a key is told that there is no such path."""
+    assert "with `/v1` in front of it and without it" in DOCUMENT["info"]["description"]
+    front = "/vertex_ai" if path.startswith("/vertex_ai/") else ""
+    bare = path.removeprefix(front).removeprefix("/v1")
+    api.headers = {}
+    for method, operation in DOCUMENT["paths"][path].items():
+        for spelled in (f"{front}{bare}", f"{front}/v1{bare}"):
+            answer = api.call(method.upper(), re.sub(r"\{\w+\}", "x", spelled))
+            assert answer.status_code == (200 if operation.get("security") == [] else 401), spelled
+
+
 def test_each_operation_has_an_id_of_its_own() -> None:
     ids = [each.id for each in OPERATIONS.values()]
     assert sorted(ids) == sorted(set(ids))

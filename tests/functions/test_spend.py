@@ -70,6 +70,8 @@ def test_a_batch_is_one_row(people: People) -> None:
     assert (row["model"], row["model_group"]) == ("gemini-2.5-flash", "gemini-2.5-flash")
     assert (row["custom_llm_provider"], row["user"], row["team_id"]) == ("vertex_ai", "ann", "blue")
     assert (row["end_user"], row["request_tags"], row["status"]) == ("", ["night"], "success")
+    assert (row["api_base"], row["requester_ip_address"]) == ("", None)
+    assert (row["cache_hit"], row["cache_key"]) == ("False", "Cache OFF")
     assert row["metadata"]["user_api_key_alias"] == "ann's"
     assert row["metadata"]["user_api_key_team_alias"] == "Team blue"
     shown = people.api.get("/model/info").json["data"]

@@ -12,6 +12,7 @@ from infra.local.standins.vllm import running
 from shared.config import Config
 from shared.domain.access import Caller
 from shared.domain.batch import Status
+from shared.domain.cost import Cost
 from shared.domain.errors import ConfigError, StorageFull, Transient
 from shared.domain.messages import Message
 from shared.domain.shard import ShardStatus
@@ -307,3 +308,49 @@ def test_a_dead_execute_is_asked_again_while_nobody_can_say_what_is_there(
         with pytest.raises(Transient):
             record_dead(world.app, Message(step="execute", shard=f"{id}-0001"), "given up")
         assert world.shards(id)[0].status is ShardStatus.RUNNING
+
+
+def test_answers_of_a_batch_that_was_given_up_are_charged_as_far_as_they_were_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with half_done(tmp_path) as (world, id, _):
+        finishing = replace(world.batch(id), output_file_id="file-x")
+        world.documents.transact(lambda tx: tx.put(finishing))
+        monkeypatch.setattr("shared.steps.finish._file", broken)
+        record_dead(world.app, Message(step="finish", batch=id), "given up")
+        assert world.batch(id).status is Status.FAILED
+        record_dead(world.app, Message(step="execute", shard=f"{id}-0001"), "given up")
+        for _ in range(20):
+            world.pump()
+            world.clock += 10_000
+            world.sweep()
+        (entry,) = world.ledger(id)
+        assert (0 < entry.cost.priced_lines < 40, entry.cost.unpriced_lines) == (True, 0)
+        assert world.batch(id).cost == entry.cost
+        check_nothing_left(world, id)
+
+
+def test_a_dead_execute_whose_answers_cannot_be_found_leaves_lines_without_a_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with half_done(tmp_path) as (world, id, _):
+        monkeypatch.setattr("shared.steps.dead.parts_of", broken)
+        record_dead(world.app, Message(step="execute", shard=f"{id}-0001"), "given up")
+        world.settle(id)
+        assert world.batch(id).cost == Cost(unpriced_lines=40)
+
+
+def test_a_dead_check_leaves_lines_without_a_price(world: World) -> None:
+    """Its job goes on, and nobody will look at it."""
+
+    def no_provider(*_: Any) -> Provider:
+        raise RuntimeError("a bug")
+
+    batch = world.start([chat("a")])
+    world.pump()
+    plain = world.app
+    world.app = replace(plain, open_provider=no_provider, _providers={})
+    record_dead(world.app, Message(step="check", shard=f"{batch.id}-0001"), "given up")
+    world.app = replace(plain, _providers={})
+    world.settle(batch.id)
+    assert world.batch(batch.id).cost == Cost(unpriced_lines=1)

@@ -513,7 +513,7 @@ def test_a_refused_shard_that_cannot_be_put_off_keeps_no_other_from_its_answers(
         chats, embeds = world.start(lines_of(60)), world.start([embed("a", "one", model="tiny")], endpoint=EMBED)
         for batch in (chats, embeds):
             run(world.app, Message(step="prepare", batch=batch.id))
-        monkeypatch.setattr("shared.steps.in_hand.moved", failing)
+        monkeypatch.setattr("shared.steps.in_hand.move", failing)
         run(world.app, Message(step="execute", shard=shard_of(world, chats.id).id))
         assert shard_of(world, chats.id).status is ShardStatus.ENDED
         monkeypatch.undo()

@@ -86,3 +86,19 @@ def test_a_refusal_is_an_audit_record(world: Passing, capsys: pytest.CaptureFixt
     assert len(told) == 1
     assert FOLDER in told[0]
     assert '"key_id": "key-b"' in told[0]
+
+
+@pytest.mark.parametrize(
+    "mark", ["prediction%2Dmodel", "predictio%6E-model", "%70rediction-model", "%2570rediction-model"]
+)
+def test_a_directory_whose_name_is_written_in_another_way_is_anothers_still(world: Passing, mark: str) -> None:
+    create(world, CALLER, "out")
+    written = FOLDER.replace("prediction-model", mark)
+    assert refused(world, OTHER, written)
+    world.rest()
+
+    assert refused(world, OTHER, f"{written}/x")
+    assert not refused(world, CALLER, written)
+    place = replace(world.put(ROWS), segments=("jobs", *written.split("/"), "predictions.jsonl"))
+    with pytest.raises(Forbidden, match="may not read"):
+        new_job.create(world.app, OTHER, world.new(place))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import pytest
 from infra.local.standins.openai import KEY, OpenAIStandIn, running
 from shared.config import PriceOverride
 from shared.domain.batch import Status
+from shared.domain.cost import Cost
 from shared.domain.files import File
+from shared.domain.messages import Message
 from shared.domain.shard import ShardStatus
 from shared.steps.cancel import request_cancel
+from shared.steps.dead import record_dead
 from shared.steps.native import native_objects
 from tests.steps.checker import check_at_rest, check_nothing_left
 from tests.steps.world import EMBED, World, chat, embed
@@ -221,6 +225,53 @@ def test_results_that_never_come_do_not_keep_a_batch_for_ever(both: Both) -> Non
     world.settle(batch.id, rounds=6_000)
     assert world.batch(batch.id).status is Status.EXPIRED
     assert {row["error"]["code"] for row in world.errors(batch.id)} == {"batch_expired"}
+
+
+@pytest.mark.parametrize("come", [True, False])
+def test_results_that_come_too_late_for_their_batch_are_charged_and_those_that_never_do_have_no_price(
+    both: Both, come: bool
+) -> None:
+    world, standin = both
+    standin.refuse["content"] = [(403, None)] * 50_000
+    batch = world.start(lines_of(2), window="1h")
+    world.settle(batch.id, rounds=6_000)
+    assert (world.batch(batch.id).cost, world.ledger(batch.id)) == (Cost(), [])
+    if come:
+        standin.refuse["content"] = []
+    for _ in range(11 * 12):
+        world.pump()
+        world.clock += 7_200_000
+        world.sweep()
+    (entry,) = world.ledger(batch.id)
+    assert entry.cost == (Cost(nano=2 * 9_500, priced_lines=2) if come else Cost(unpriced_lines=2))
+    assert world.batch(batch.id).cost == entry.cost
+    check_nothing_left(world, batch.id)
+
+
+def test_a_job_that_was_running_when_its_batch_was_given_up_is_charged(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to stop, and what it has done by then is paid for; nothing of it is left there."""
+    world, standin = both
+    standin.takes, standin.ran = 10**9, 0.5
+    batch = world.start(lines_of(6))
+    world.pump()
+    finishing = replace(world.batch(batch.id), output_file_id="file-x")
+    world.documents.transact(lambda tx: tx.put(finishing))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("shared.steps.finish._file", broken)
+    record_dead(world.app, Message(step="finish", batch=batch.id), "given up")
+    for _ in range(60):
+        world.pump()
+        world.clock += 5_000
+        world.sweep()
+    (entry,) = world.ledger(batch.id)
+    assert (world.batch(batch.id).status, entry.cost) == (Status.FAILED, Cost(nano=3 * 9_500, priced_lines=3))
+    check_nothing_left(world, batch.id)
+    assert standin.gone == standin.files.keys()
 
 
 def test_rows_that_are_doubled_missing_or_nobody_s_change_no_other_line(both: Both) -> None:

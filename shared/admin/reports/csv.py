@@ -1,7 +1,11 @@
-"""Reports as CSV (RFC 4180): streamed, amounts exact to the nano-dollar, and no cell that a spreadsheet would run."""
+"""Reports as CSV (RFC 4180): streamed, amounts exact to the nano-dollar, and no cell that a spreadsheet would run.
+
+An apostrophe in front of what would be a formula makes it text.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -20,6 +24,9 @@ ROW: Final = (  # the columns of the logs
     *("successful_requests", "failed_requests", "unpriced_requests"),
 )
 _RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")  # how formulas begin, in some spreadsheet
+# Who takes another character than the comma for what is between cells begins one behind it, and ends a row where a line
+# of a cell ends, since our quotes are none there. Full-width signs are read as the others.
+_BEHIND: Final = re.compile(r"""(^|[;|\t\r\n])((?:"|[^\S\t\r\n])*)(?=[=+@\-\uff1d\uff0b\uff0d\uff20])""")
 _CHUNK: Final = 64 * 1024
 _METRICS: Final = ("spend", *(name for name in Sum().metrics() if not name.startswith("spend")))
 _EXACT: Final = "_exact"
@@ -102,4 +109,7 @@ def _metrics(record: Day | TagDay) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_RUNS) else value
+    if not isinstance(value, str):
+        return value
+    value = _BEHIND.sub(r"\1'\2", value)
+    return f"'{value}" if value.startswith(_RUNS) else value

@@ -23,6 +23,12 @@ MOST: Final = 10_000  # LiteLLM's cap
 _CLOCKS: Final = HOUR  # so far, at most, the clocks of two machines may be apart
 _BEHIND: Final = "_batch_cost"  # LiteLLM's `request_id` of a batch
 _CALL: Final = "aretrieve_batch"
+_UNKNOWN: Final = {  # as litellm 1.106.2, `get_logging_payload`, has them where it knows nothing of them
+    "api_base": "",
+    "cache_hit": "False",
+    "cache_key": "Cache OFF",
+    "requester_ip_address": None,
+}
 
 
 class Row:
@@ -137,6 +143,7 @@ def row_told(row: Row, names: Names) -> dict[str, Any]:
         "model_group": _listed(row.groups),
         "model_id": _listed(row.deployments),
         "custom_llm_provider": _listed(row.providers),
+        **_UNKNOWN,
         "user": row.user or "",
         "team_id": row.team,
         "end_user": "",
