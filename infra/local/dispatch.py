@@ -137,9 +137,11 @@ class Dispatcher:
         try:
             outcome = self._called(delivery, target, function)
             with self._lock:
-                current = self._in_hand.pop(delivery.id, None)
+                current = self._in_hand.get(delivery.id)
             if current is not None:
                 self._quietly(self._settle, current, outcome)
+            with self._lock:
+                self._in_hand.pop(delivery.id, None)  # now: a stop waits for what is told to the queue, too
         finally:
             hands.release()
 

@@ -298,6 +298,25 @@ def test_a_stop_forgets_nothing_that_is_being_claimed(
     assert functions.steps() == [CHECK]
 
 
+def test_a_stop_waits_until_the_queue_knows_what_was_done(
+    queue: Queue, functions: Functions, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_FAREWELL", 30.0)
+    good, telling = queue.ack, threading.Event()
+
+    def ack(*arguments: Any) -> None:
+        telling.set()
+        time.sleep(0.3)
+        good(*arguments)
+
+    monkeypatch.setattr(queue, "ack", ack)
+    queue.put(STEPS, CHECK)
+    dispatcher = deliver(functions.url)
+    until(telling.is_set)
+    dispatcher.stop()
+    assert queue.depth() == 0
+
+
 def test_a_sweep_comes_regularly_and_never_piles_up(queue: Queue, functions: Functions, deliver: Any) -> None:
     def slow(*_: object) -> int:
         time.sleep(0.3)
