@@ -7,8 +7,10 @@ check: entries of the ledger, the costs of batches and of passed-through jobs, a
 by day and by tag are held against each other; each entry's amount is computed again from its tokens, and with
 `--objects` from what the provider wrote. It may be done while a stack runs: a difference is looked at again, until
 nothing moved meanwhile, before it is believed. What an account is said to have spent elsewhere, before it came here, is
-its opening balance: it uses up the budget, and is no part of what is proved. Ends with 1 where something differs, with
-3 where it could not be told because it never stood still, with 2 where the store cannot be opened.
+its opening balance: it uses up the budget, and is no part of what is proved. Where no amount could be
+computed again, since all are from before a change of their prices, it says `none` and not `ok`. Ends with 1 where
+something differs, with 3 where it could not be told because it never stood still, with 2 where the store cannot be
+opened.
 
 rebuild: after an upgrade from a version without sums by day, entries are written again, so that queries find them, and
 the sums by day and tag are made anew. Stop the stack first: nothing of the older version may run, and of this one
@@ -73,13 +75,14 @@ class Report:
             left = ", ".join(f"{count:,} {why}" for why, count in sorted(reasons.items()) if why)
             source = "their tokens" if fact == "prices" else "the provider's predictions"
             not_told = f"; not recomputable: {left}" if left else ""
-            self._line(out, fact, f"{reasons['']:,} amounts computed again from {source}{not_told}")
+            word = "none" if left and not reasons[""] else "ok"
+            self._line(out, fact, f"{reasons['']:,} amounts computed again from {source}{not_told}", word)
         for each in self.unsettled:
             print(f"moved  {each}; it changed with every look", file=out)
 
-    def _line(self, out: TextIO, fact: str, text: str) -> None:
+    def _line(self, out: TextIO, fact: str, text: str, word: str = "ok") -> None:
         wrong = [each for each in self.differences if each.fact == fact]
-        print(f"{'WRONG' if wrong else 'ok   '}  {text}", file=out)
+        print(f"{'WRONG' if wrong else word:5}  {text}", file=out)
         for each in wrong:
             print(f"         {each}", file=out)
 

@@ -16,7 +16,7 @@ from shared.domain.account import Account
 from shared.domain.batch import Batch, Counts
 from shared.domain.clock import MINUTE
 from shared.domain.cost import Cost
-from shared.domain.keys import Key, Team, User, member_account
+from shared.domain.keys import member_account
 from shared.domain.ledger import Day, LedgerEntry, TagDay, added, empty_sums
 from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard, ShardStatus
@@ -170,17 +170,13 @@ def look(app: App) -> Look:
 def _accounts(app: App) -> Iterator[str]:
     """Those of everybody that there is; those of who was deleted stand on what they have paid, or in the store."""
     for key in everything(app, KEYS):
-        yield _id(key)
+        yield key.key_id
     for user in everything(app, USERS):
-        yield user.id
+        yield user.account
     for team in everything(app, TEAMS):
-        yield team.id
+        yield team.account
         for member in team.members:
-            yield member_account(team.team_id, member.user_id)
-
-
-def _id(record: Key | User | Team) -> str:
-    return record.key_id if isinstance(record, Key) else record.id
+            yield member_account(team.team_id, member.user_id, team.since, member.since)
 
 
 def _batch(app: App, found: Look, batch: Batch, said: _Charged) -> None:
@@ -199,12 +195,14 @@ def _batch(app: App, found: Look, batch: Batch, said: _Charged) -> None:
             found.compare(
                 "entries", shard.id, "group, deployment and provider", entry.place, _place(app, shard, entry), mark
             )
-            _dated(found, shard.id, entry, batch.created_at, batch.stamps.get(batch.status) if batch.terminal else None)
+            _dated(found, shard.id, entry, batch.created_at, _over(batch, shard))
         collected += entry is not None
     for id in left:
         found.compare("entries", id, "its shard", "none", f"one of {batch.id}", mark)
     if batch.shards:
-        found.compare(*("shards", batch.id, "number of entries"), collected, batch.shards - batch.open_shards, mark)
+        found.compare(
+            *("shards", batch.id, "number of entries"), collected, batch.shards - batch.open_shards - batch.owing, mark
+        )
     if batch.terminal:
         found.compare("held", batch.id, "reserved, of a batch that has ended,", batch.reserved, 0, mark)
         found.compare("held", batch.id, "enqueued tokens, of a batch that has ended,", batch.tokens, 0, mark)
@@ -217,12 +215,17 @@ def _shard(found: Look, batch: Batch, shard: Shard, entry: _Said | None, mark: M
     whole = not batch.terminal or batch.open_shards == 0  # else it was given up, perhaps before this was collected
     if entry is not None:
         found.compare("shards", shard.id, "status", shard.status, ShardStatus.COLLECTED, mark, (Shard, shard.id))
-    elif collected and whole:
+    elif collected and whole and not shard.owes:
         found.compare("shards", shard.id, "entry", "missing", "there", mark, (Shard, shard.id))
     if entry is not None and collected and shard.result is not None:
         marks = mark, (Shard, shard.id)
         found.compare("shards", shard.id, "cost in its entry", entry.cost, shard.result.cost, *marks)
         found.compare("shards", shard.id, "counts in its entry", entry.counts, shard.result.counts, *marks)
+
+
+def _over(batch: Batch, shard: Shard) -> int | None:
+    """When all was over: with the batch, or where its job went on, once that was settled."""
+    return max(batch.stamps[batch.status], shard.settled_at or 0) if batch.terminal else None
 
 
 def _place(app: App, part: Shard | VertexJob, entry: _Said) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Amounts of the ledger once more: from the tokens in an entry, and from what the provider wrote.
 
 An entry has the sums of its tokens by kind. They tell its amount exactly where one rate held for all of its lines;
-where that is not known, nothing is claimed.
+where that is not known, nothing is claimed. So it is where prices were others then, and the amount with them.
 """
 
 from collections import Counter
@@ -19,19 +19,16 @@ from shared.domain.ledger import LedgerEntry
 from shared.domain.passthrough import VertexJob, resource_of
 from shared.domain.shard import Shard
 from shared.domain.usage import Tokens
-from shared.lines.read import chunks_of, lines_of
 from shared.pricing.meter import Meter
 from shared.pricing.price import Rate
-from shared.providers.base import Codec, Entry, Provider, ProviderRow
+from shared.providers.base import Provider
 from shared.steps.count import JobCount
-from shared.steps.index import Index
-from shared.steps.match import Matcher
+from shared.steps.recount import Recount, Unreadable
 from shared.storage.ports import ObjectMissing
 from shared.storage.queries import LEDGER
 
 __all__ = ["Unknowable", "amounts", "predictions"]
 
-_LONGEST_ROW: Final = 64 * 2**20
 _LONGEST: Final = 10 * DAY  # of a batch or a job
 
 
@@ -43,7 +40,7 @@ def amounts(app: App, reasons: Counter[str]) -> Iterator[Difference]:
     """Entries whose amount is not what the price book says of their tokens. `reasons` counts all, "" the recomputed."""
     for entry in everything(app, LEDGER):
         try:
-            nano = _amount(app, entry)
+            nano = _amount(app, entry) if entry.book == app.book.version else _as_it_was(app, entry)
         except Unknowable as why:
             reasons[str(why)] += 1
             continue
@@ -68,10 +65,21 @@ def predictions(app: App, reasons: Counter[str]) -> Iterator[Difference]:
             yield Difference("predictions", entry.id, "cost", str(entry.cost), str(cost))
 
 
+def _as_it_was(app: App, entry: LedgerEntry) -> int:
+    """The amount of an entry of another price book, where this one says the same of it. A book's version stands for all
+    its prices at once: where the amount is another one by now, nobody knows which price held.
+    """
+    try:
+        nano = _amount(app, entry)
+    except Unknowable:
+        nano = None
+    if nano != entry.cost.nano:
+        raise Unknowable("of another price book")
+    return nano
+
+
 def _amount(app: App, entry: LedgerEntry) -> int:
     tokens = Tokens(**{kind: count for kind, count in entry.tokens.items() if kind in Tokens._fields})
-    if entry.book != app.book.version:
-        raise Unknowable("of another price book")
     location = _provider(app, entry.deployment).location
     tariffs = {app.book.tariff(entry.model, location=location, day=day) for day in _days(entry)}
     if len(tariffs) != 1:
@@ -128,59 +136,20 @@ def _recounted(app: App, entry: LedgerEntry) -> tuple[Meter, Cost]:
     shard, batch = app.documents.get(Shard, entry.id), app.documents.get(Batch, entry.batch)
     if shard is None or batch is None:
         raise Unknowable("of no shard")
-    meter = _Recount(app, batch, shard, entry).meter
-    return meter, meter.cost()
-
-
-class _Recount:
-    """One pass over a shard's predictions, as `collect` makes it, for the sake of the meter alone."""
-
-    def __init__(self, app: App, batch: Batch, shard: Shard, entry: LedgerEntry) -> None:
-        provider = _provider(app, shard.deployment)
-        self.meter = Meter(app.book, provider.price_model, provider.location)
-        self._codec, self._day = provider.codec_named(shard.codec), _day(entry.created_at)
-        self._index = _index(app, shard)
-        self._matcher = None if self._index is None else Matcher(self._index)
-        self._done: set[int] = set()
-        pieces: dict[int, dict[int, ProviderRow]] = {}
-        for raw in _rows(app, _names(app, provider, batch, shard), entry):
-            row = self._codec.read(raw)
-            position = None if row is None else self._place(row)
-            if row is None or position is None or position in self._done:
-                continue
-            of_line = pieces.setdefault(position, {})
-            of_line.setdefault(row.index, row)
-            if len(of_line) == row.count:
-                self._answer(self._codec, position, [of_line[number] for number in sorted(of_line)])
-                del pieces[position]
-
-    def _place(self, row: ProviderRow) -> int | None:
-        if self._matcher is not None:
-            return self._matcher.place(row)
-        if row.match is not None:
-            raise Unknowable("whose index is gone")
-        return row.ordinal
-
-    def _answer(self, codec: Codec, position: int, rows: list[ProviderRow]) -> None:
-        entry = Entry(position, "", "", None, len(rows)) if self._index is None else self._index.entry(position)
-        if len(rows) != entry.rows:
-            return
-        answer = codec.answer(rows, entry)
-        if answer.never_ran is not None:
-            return
-        self._done.add(position)
-        if answer.tokens is not None:
-            self.meter.add(answer.tokens, answer.day or self._day, extra=answer.extra)
-        elif answer.status < 400:
-            self.meter.miss()
-
-
-def _index(app: App, shard: Shard) -> Index | None:
-    """What is remembered of the lines; None once the batch's waste was thrown away. Their tokens can do without."""
+    provider = _provider(app, shard.deployment)
+    names = _names(app, provider, batch, shard)
+    if not names and entry.cost.priced_lines + entry.cost.unpriced_lines:
+        raise Unknowable("whose predictions are gone")
+    again = Recount(app, provider, shard, day=_day(entry.created_at))
     try:
-        return Index(app.objects, shard.index)
-    except ObjectMissing:
-        return None
+        again.read(names)
+    except Unreadable as why:
+        raise Unknowable(str(why)) from why
+    if shard.settled_at is None or shard.job is None or not names:
+        return again.meter, again.cost()
+    if not shard.executes and not shard.job.state.terminal:
+        raise Unknowable("of jobs whose end nobody saw")
+    return again.meter, again.cost(again.unread(shard.job, names))
 
 
 def _names(app: App, provider: Provider, batch: Batch, shard: Shard) -> list[str]:
@@ -190,18 +159,3 @@ def _names(app: App, provider: Provider, batch: Batch, shard: Shard) -> list[str
         return list(shard.job.files)
     output = layout.shard_output(app.work_bucket, batch.id, shard.number, shard.attempt)
     return provider.predictions(shard.job, (stat.name for stat in app.objects.list(output)))
-
-
-def _rows(app: App, names: list[str], entry: LedgerEntry) -> Iterator[bytes]:
-    ran = entry.cost.priced_lines + entry.cost.unpriced_lines
-    if not names and ran:
-        raise Unknowable("whose predictions are gone")
-    for name in names:
-        try:
-            stream = app.objects.open(name)
-        except ObjectMissing:
-            raise Unknowable("whose predictions are gone") from None
-        with stream:
-            for _, raw in lines_of(chunks_of(stream), longest=_LONGEST_ROW):
-                if raw is not None:
-                    yield raw

@@ -107,6 +107,8 @@ class Shard:
     reserved: int = 0  # nano-dollars, of its batch's
     refused_by: tuple[str, ...] = ()  # deployments that will not have it, however often they are asked
     busy_at: tuple[str, ...] = ()  # deployments that had no room or were not there, since all were asked the last time
+    dear_at: tuple[tuple[str, int], ...] = ()  # deployments that its payers cannot afford, and when to look once more
+    failed_for_good: bool = False  # its last job did: no other try of it would go better here
     rest_until: int | None = None  # of one that is run line by line: its deployment has refused it, and is left alone
     line_tries: tuple[tuple[str, int, int], ...] = ()  # of lines run one by one: key, next try, outages that it was in
     lost_at: int | None = None  # when the answer to a create was lost, so that there may be a job that we cannot see
@@ -124,13 +126,16 @@ class Shard:
     epoch: int = 0
     due_at: int | None = None
     result: Result | None = None
+    unread: bool = False  # a job of it may have run, and what that wrote was given up
+    owes: bool = False  # it is collected, and its entry in the ledger is still to come: `settle`
+    settled_at: int | None = None  # when that entry was written
 
     def log_context(self) -> dict[str, Any]:
         return {"batch_id": self.batch, "shard_id": self.id, "shard_status": str(self.status)}
 
 
 def next_step(shard: Shard) -> str | None:
-    """The step that moves a shard on; None for one that is collected."""
+    """The step that moves a shard on; None for one that is collected, and owes nothing."""
     match shard.status:
         case ShardStatus.WAITING:
             return "execute" if shard.executes else "submit"
@@ -139,7 +144,7 @@ def next_step(shard: Shard) -> str | None:
         case ShardStatus.ENDED:
             return "collect"
         case ShardStatus.COLLECTED:
-            return None
+            return "settle" if shard.owes else None
 
 
 def label(shard: Shard) -> str:

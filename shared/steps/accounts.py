@@ -2,6 +2,7 @@
 
   create    one more open batch, its tokens enqueued          refused where an account has no room: 429, or 422
   prepare   what its lines are expected to cost is reserved   refused where it does not fit: the batch fails
+  a move    what the lines cost more elsewhere, too: see `afford`
   collect   a shard's cost is spent, and its reservation gone: see `books`
   the end   whatever it still holds is let go
 
@@ -117,15 +118,9 @@ class Purse:
     def why_not(self, nano: int, tokens: int, enqueued: int) -> tuple[str, str] | None:
         """Code and message where so much cannot be reserved or enqueued; `enqueued` are counted already."""
         for account in self.accounts:
-            room = left(account)
-            if room is not None and nano > room:
-                held, allowed = usd(account.reserved), usd(account.max_budget or 0)
-                message = (
-                    f"This {self._what} is expected to cost about {usd(nano)}; {account.name} has "
-                    f"{usd(max(room, 0))} left. Current cost: {usd(spend(account))}, reserved by open batches: {held}, "
-                    f"Max budget: {allowed}."
-                )
-                return "budget_exceeded", message
+            why = _too_dear(account, nano, f"This {self._what} is expected to cost about {usd(nano)}")
+            if why is not None:
+                return why
             most = caps_of(self._app, account).enqueued_tokens
             if most is not None and account.enqueued_tokens - enqueued + tokens > most:
                 message = (
@@ -134,6 +129,11 @@ class Purse:
                 )
                 return "token_limit_exceeded", message
         return None
+
+    def why_too_dear(self, nano: int, expected: str) -> tuple[str, str] | None:
+        """The same of what runs already, and holds its tokens: so much more. `expected`: how the message begins."""
+        found = (_too_dear(account, nano, expected) for account in self.accounts)
+        return next((why for why in found if why is not None), None)
 
     def why_unpriced(self, unpriced: Unpriced) -> tuple[str, str] | None:
         """The same where lines have no price, and somebody who pays has a budget."""
@@ -210,8 +210,20 @@ def close(app: App, turn: Turn, purse: Purse, batch: Batch) -> Batch:
     purse.put()
     batch = replace(batch, reserved=0, tokens=0)
     turn.put(batch)
-    throw_away(app, turn.tx, batch.id)
+    throw_away(app, turn.tx, batch.id, unsettled=bool(batch.owing or batch.open_shards))
     return batch
+
+
+def _too_dear(account: Account, nano: int, expected: str) -> tuple[str, str] | None:
+    """Code and message where an account has no room for so much."""
+    room = left(account)
+    if room is None or nano <= room:
+        return None
+    message = (
+        f"{expected}; {account.name} has {usd(max(room, 0))} left. Current cost: {usd(spend(account))}, "
+        f"reserved by open batches: {usd(account.reserved)}, Max budget: {usd(account.max_budget or 0)}."
+    )
+    return "budget_exceeded", message
 
 
 def _seconds(milliseconds: int) -> int:

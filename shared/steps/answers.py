@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.app import App
 from shared.domain import layout
-from shared.domain.batch import Batch, Counts, Ending, Rows
+from shared.domain.batch import Batch, BatchError, Counts, Ending, Rows
 from shared.domain.shard import JobState, Shard
 from shared.lines.native import unanswered_native
 from shared.lines.rows import answered, line_of, row_id, unanswered
@@ -26,6 +26,7 @@ __all__ = ["Answers"]
 _BEAT: Final = 1024  # rows between two looks at the clock
 _HEAP: Final = 32 * 2**20  # of rows that are pieces of lines, about this much is held at once
 
+_DEAR: Final = "budget_exceeded"
 _STOPPED: Final = frozenset({Ending.CANCELLED.value, Ending.EXPIRED.value})
 _WHY: Final = {
     Ending.CANCELLED: "This request was not executed because the batch was cancelled.",
@@ -67,9 +68,9 @@ class Answers:
         if self._strange:
             log("rows_ignored", severity="WARNING", **self._shard.log_context(), rows=self._strange)
 
-    def explain_missing(self) -> None:
-        """Answer every line that has got none."""
-        why = _why(self._shard, self._batch)
+    def explain_missing(self, dear: BatchError | None = None) -> None:
+        """Answer every line that has got none. `dear`: why those who pay did not let another deployment run them."""
+        why = _why(self._shard, self._batch, dear)
         for count, position in enumerate(self.index.missing(), start=1):
             if count & (_BEAT - 1) == 0:
                 self._held.beat()
@@ -189,13 +190,17 @@ class _Why:
     counts: bool
 
 
-def _why(shard: Shard, batch: Batch) -> _Why:
+def _why(shard: Shard, batch: Batch, dear: BatchError | None) -> _Why:
     job = shard.job
+    if dear is None and job is not None and job.error is not None and (not job.name or shard.executes):
+        dear = job.error if job.error.code == _DEAR else None  # a move has found that out
     if batch.ending is not None:
         return _Why(batch.ending.value, _WHY[batch.ending], counts=batch.ending is Ending.FAILED)
     if job is not None and job.state in {JobState.EXPIRED, JobState.CANCELLED}:
         return _Why(Ending.EXPIRED.value, _WHY[Ending.EXPIRED], counts=False)
     if job is not None and job.state is JobState.SUCCEEDED:
         return _Why("missing_result", "The provider returned no result for this request.", counts=True)
+    if dear is not None:
+        return _Why(dear.code, dear.message, counts=True)
     reason = f" The provider says: {job.error.message}" if job is not None and job.error is not None else ""
     return _Why(Ending.FAILED.value, _WHY[Ending.FAILED] + reason, counts=True)

@@ -132,6 +132,7 @@ def _ended(app: App, seen: Shard, batch: Batch, job: Job) -> None:
                     empty_since=None,
                     lost_at=None,
                     job=None,
+                    failed_for_good=not job.crowded and (not job.retryable or seen.attempt >= _MOST_ATTEMPTS),
                     busy_at=(*shard.busy_at, here) if others and here not in shard.busy_at else shard.busy_at,
                     due_at=turn.now + (room_after(seen.attempt) if later else LOOK_AGAIN),
                 )

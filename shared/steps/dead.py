@@ -2,7 +2,7 @@
 
 The step is tried once more first: what stood in its way may be gone, and then nothing is dead. Otherwise as little is
 given up as can be: the lines of a shard that have no answer yet, so that its batch ends with what the others have; the
-batch, where nothing else is left.
+batch, where nothing else is left. What may have run all the same has no price then, and is never free: see `settle`.
 """
 
 from dataclasses import replace
@@ -21,6 +21,7 @@ from shared.steps.in_hand import to_execute
 from shared.steps.meter import give_up
 from shared.steps.report import report
 from shared.steps.run import run
+from shared.steps.settle import give_up_settling
 from shared.steps.submit import end
 
 __all__ = ["record_dead"]
@@ -49,6 +50,9 @@ def record_dead(app: App, message: Message, reason: str) -> None:
         return
     if message.job is not None:
         give_up(app, message.job)
+        return
+    if message.step == "settle" and message.shard is not None:
+        give_up_settling(app, message.shard)
         return
     if message.shard is not None:
         left = _left_by_workers(app, message.shard)
@@ -82,9 +86,12 @@ def _give_up_shard(app: App, turn: Turn, id: str, left: Job | None) -> Batch | N
     if shard is None or shard.status is ShardStatus.COLLECTED:
         return None
     if shard.status is not ShardStatus.ENDED:
-        end(turn, shard, left if left is not None and left.name == label(shard) else _GIVEN_UP)
+        found = left is not None and left.name == label(shard)
+        begun = shard.status is ShardStatus.RUNNING or shard.tries > 0
+        end(turn, replace(shard, unread=shard.unread or (begun and not found)), left if found else _GIVEN_UP)
     elif shard.job != _GIVEN_UP:
-        turn.put(replace(shard, job=_GIVEN_UP, lease=None, due_at=turn.now))
+        begun = shard.job is not None and bool(shard.job.name)
+        turn.put(replace(shard, job=_GIVEN_UP, unread=shard.unread or begun, lease=None, due_at=turn.now))
         turn.send("collect", shard=shard.id)
     else:
         return _give_up_batch(app, turn, shard.batch)

@@ -19,7 +19,7 @@ from shared.steps.checkpoint import MOST_HELD, Checkpoint, parts_of
 from shared.steps.claim import Held, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.create import LOOK_AGAIN
-from shared.steps.move import Trouble, moved
+from shared.steps.move import Trouble, move
 from shared.steps.submit import end
 
 __all__ = ["InHand", "end_unbegun", "take_in_hand", "to_execute", "wound_up"]
@@ -81,11 +81,12 @@ class InHand:
         """Let go of a shard that cannot be run here now: for another deployment, for later, or for good."""
         self.checkpoint.flush()
         begun = bool(self.checkpoint.parts)
-        if not begun and moved(self._app, self._held, trouble):
+        left = trouble if begun else move(self._app, self._held, trouble)
+        if left is None:
             self.close()
             return
-        if trouble.error is not None:
-            self.end(JobState.FAILED, trouble.error)
+        if left.error is not None:
+            self.end(JobState.FAILED, left.dear or left.error)
             return
 
         def body(turn: Turn) -> None:

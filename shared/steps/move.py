@@ -19,7 +19,7 @@ from shared.steps.create import LOOK_AGAIN
 from shared.steps.elsewhere import elsewhere
 from shared.steps.patience import patience
 
-__all__ = ["NOT_AGAIN", "SILENT", "Trouble", "add_shards", "held_within", "moved"]
+__all__ = ["NOT_AGAIN", "SILENT", "Trouble", "add_shards", "held_within", "move"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,39 +29,43 @@ class Trouble:
     reason: str
     error: BatchError | None = None
     retry_after: float | None = None  # seconds
+    dear: BatchError | None = None  # why those who pay do not let another deployment run it
 
 
 NOT_AGAIN: Final = Trouble(reason="its last job there failed, or there was no room")
 SILENT: Final = Trouble(reason="what it is asked for gets no answer, and nothing comes of it")
 
 
-def moved(app: App, held: Held[Shard], trouble: Trouble) -> bool:
-    """Whether another deployment got the shard, of which this one certainly runs nothing.
+def move(app: App, held: Held[Shard], trouble: Trouble) -> Trouble | None:
+    """Give another deployment the shard, of which this one certainly runs nothing; or the trouble that is left.
 
     Those that had no room are asked again when all others were; those that refused for good never are.
     """
     shard = held.record
     if shard.tries > 1:  # an earlier try may have made a job that cannot be seen yet
-        return False
+        return trouble
     here = (shard.deployment,)
     refused = (*shard.refused_by, *here) if trouble.error is not None else shard.refused_by
     busy = shard.busy_at if trouble.error is not None or here[0] in shard.busy_at else (*shard.busy_at, *here)
-    found = elsewhere(app, held, None, without={*here, *refused, *busy})
-    pause = 0
+    dear: set[str] = set()
+    if trouble.error is None and not shard.failed_for_good:  # it may wait for what it can afford
+        dear = {id for id, until in shard.dear_at if until > app.now()}
+    found = elsewhere(app, held, None, without={*here, *refused, *busy, *dear})
+    pause, why = 0, found.dear
     if not found and trouble.error is not None and busy:  # all others had no room a while ago
         found, busy, pause = elsewhere(app, held, None, without=refused), (), patience(shard.troubles + 3)
     if not found:
-        return False
+        return replace(trouble, dear=why or found.dear)
 
     def body(turn: Turn) -> None:
         current = held.current(turn)
         due = {"due_at": turn.now + pause} if pause else {}
-        _hand_over(turn, current, found, refused_by=refused, busy_at=busy, troubles=current.troubles, **due)
+        _hand_over(turn, current, found.shards, refused_by=refused, busy_at=busy, troubles=current.troubles, **due)
         cool_down(turn, here[0], trouble.reason, retry_after=trouble.retry_after)
 
     commit(app, body)
-    log("shard_moved", **shard.log_context(), was=here[0], to=found[0].deployment, reason=trouble.reason)
-    return True
+    log("shard_moved", **shard.log_context(), was=here[0], to=found.shards[0].deployment, reason=trouble.reason)
+    return None
 
 
 def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: object) -> None:
@@ -88,6 +92,8 @@ def _hand_over(turn: Turn, shard: Shard, found: Sequence[Shard], **changes: obje
         empty_since=None,
         lost_at=None,
         left_behind=shard.left_behind if shard.lost_at is None else (*shard.left_behind, _left_behind(shard)),
+        failed_for_good=False,
+        dear_at=() if others else shard.dear_at,
         line_tries=(),
         rest_until=None,
         job=None,

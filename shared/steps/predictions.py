@@ -30,6 +30,7 @@ class Predictions:
     def __init__(self, app: App, held: Held[Shard], batch: Batch, provider: Provider | None) -> None:
         """Fetches them first, where the provider keeps results with itself. Transient."""
         self._app, self._held, self._batch, self._provider = app, held, batch, provider
+        self.given_up = False  # rows that are there, and were not to be had as long as the batch had time
         self.names = self._found()
 
     @property
@@ -68,6 +69,7 @@ class Predictions:
             except Transient as trouble:
                 if not overdue(self._batch, self._app.now()):
                     raise
+                self.given_up = True
                 log("results_given_up", severity="ERROR", **shard.log_context(), reason=str(trouble))
             except JobMissing as missing:
                 if self._may_come_back():

@@ -10,13 +10,14 @@ from shared.steps.execute import execute
 from shared.steps.finish import finish
 from shared.steps.meter import meter
 from shared.steps.prepare import prepare
+from shared.steps.settle import settle
 from shared.steps.submit import submit
 from shared.steps.sweep import sweep
 
 __all__ = ["BATCH_STEPS", "JOB_STEPS", "SHARD_STEPS", "run"]
 
 BATCH_STEPS = {"prepare": prepare, "cancel": cancel, "finish": finish}
-SHARD_STEPS = {"submit": submit, "check": check, "execute": execute, "collect": collect}
+SHARD_STEPS = {"submit": submit, "check": check, "execute": execute, "collect": collect, "settle": settle}
 JOB_STEPS = {"meter": meter}
 
 

@@ -23,7 +23,7 @@ from shared.steps.cancel import overdue
 from shared.steps.claim import Held, LeaseLost, claim
 from shared.steps.commit import Turn, commit
 from shared.steps.headroom import most_tokens, note_room
-from shared.steps.move import NOT_AGAIN, SILENT, Trouble, moved
+from shared.steps.move import NOT_AGAIN, SILENT, Trouble, move
 from shared.steps.patience import patience, room_after
 from shared.storage.queries import SHARDS_OF_DEPLOYMENT
 
@@ -103,11 +103,14 @@ def _gone_elsewhere(app: App, held: Held[Shard]) -> bool:
     if shard.lost_at is not None and app.now() - shard.lost_at < _UNSEEN:
         raise Transient("a job may have been made that cannot be seen yet")
     held.record = replace(shard, tries=1)  # whatever was asked for before, nothing came of it
-    if shard.lost_at is not None and shard.troubles >= _MOST_LOST and moved(app, held, SILENT):
+    if shard.lost_at is not None and shard.troubles >= _MOST_LOST and move(app, held, SILENT) is None:
         return True
     if shard.deployment not in shard.busy_at:
         return False
-    if not moved(app, held, NOT_AGAIN):
+    left = move(app, held, NOT_AGAIN)
+    if left is not None and left.dear is not None and shard.failed_for_good:
+        _end(app, held, left.dear)
+    elif left is not None:
         _rest(app, held)
     return True
 
@@ -115,11 +118,11 @@ def _gone_elsewhere(app: App, held: Held[Shard]) -> bool:
 def _try_elsewhere(app: App, held: Held[Shard], batch: Batch | None, trouble: Trouble) -> None:
     if batch is not None and overdue(batch, app.now()):
         _end(app, held, None)
-    elif not moved(app, held, trouble):
-        if trouble.error is not None:
-            _end(app, held, trouble.error)
+    elif (left := move(app, held, trouble)) is not None:
+        if left.error is not None:
+            _end(app, held, left.dear or left.error)
         else:
-            _wait(app, held, trouble, made_none=True)
+            _wait(app, held, left, made_none=True)
 
 
 def _refuse_crowd(app: App, shard: Shard) -> None:

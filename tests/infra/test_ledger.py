@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from infra.ledger import Report, check, main
 from infra.ledger_rebuild import rebuild
+from shared.config import PriceOverride
 from shared.domain.access import Caller
 from shared.domain.account import Account
 from shared.domain.batch import Batch, Counts
@@ -22,6 +24,8 @@ from shared.domain.keys import team_account, user_account
 from shared.domain.ledger import SLICES, Day, LedgerEntry, TagDay
 from shared.domain.passthrough import VertexJob
 from shared.domain.shard import Shard, ShardStatus
+from shared.pricing.book import Book
+from shared.pricing.price import NAMES
 from shared.steps.books import Books
 from shared.steps.cancel import request_cancel
 from shared.steps.commit import commit
@@ -42,6 +46,7 @@ CALLER = Caller(
 )
 JOB = "job_" + "1" * 32
 NOBODYS = "batch_" + "f" * 32
+MODELS = ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-embedding-001", "gemini-unpriced-9")
 
 
 def ran(root: Path) -> World:
@@ -429,13 +434,50 @@ def test_predictions_that_are_gone_are_counted_as_such(tmp_path: Path) -> None:
 
 
 def test_long_context_is_not_guessed(store: World) -> None:
-    """The sums of an entry do not say how long each prompt was; of another book's entries nothing is said at all."""
+    """The sums of an entry do not say how long each prompt was."""
     job = store.documents.get(LedgerEntry, JOB)
     assert job is not None
-    put(store, replace(job, model="gemini-2.5-pro", tokens={"text": 300_000}))
+    long = replace(job, model="gemini-2.5-pro", tokens={"text": 300_000})
+    put(store, long)
     assert checked(store).again["prices"]["perhaps with long context"] == 1
-    put(store, replace(job, book="2020-01-01"))
+    put(store, replace(long, book="2020-01-01"))
     assert checked(store).again["prices"]["of another price book"] == 1
+
+
+def test_amounts_whose_price_is_as_it_was_are_proved_after_others_have_changed(store: World) -> None:
+    """The version of a book says that some price is another one, not which."""
+    entries = store.documents.query(LEDGER, limit=1_000)
+    before = checked(store).again["prices"][""]
+    elsewhere = PriceOverride(model="somebody-elses", usd_per_million={"input": Decimal(1)})
+    store.app = replace(store.app, book=Book.load((elsewhere,)))
+    assert not any(entry.book == store.app.book.version for entry in entries)
+
+    report = checked(store)
+
+    assert (report.code, report.again["prices"]) == (0, {"": before})
+
+
+def test_of_another_books_amounts_none_is_called_right_or_wrong_where_the_price_has_changed(store: World) -> None:
+    entries = store.documents.query(LEDGER, limit=1_000)
+    dearer = PriceOverride(model="gemini-2.5-flash", usd_per_million=dict.fromkeys(NAMES, Decimal(99)))
+    store.app = replace(store.app, book=Book.load((dearer,)))
+
+    report = checked(store)
+
+    untold = sum(entry.model == "gemini-2.5-flash" and entry.cost.nano > 0 for entry in entries)
+    assert (report.code, report.again["prices"]["of another price book"]) == (0, untold)
+
+
+def test_where_no_amount_could_be_computed_again_it_is_not_said_to_be_right(store: World) -> None:
+    prices = [PriceOverride(model=each, usd_per_million=dict.fromkeys(NAMES, Decimal(99))) for each in MODELS]
+    free = [each for each in store.documents.query(LEDGER, limit=1_000) if not each.cost.nano]
+    put(store, *(replace(each, cost=replace(each.cost, nano=1)) for each in free))
+    store.app = replace(store.app, book=Book.load(tuple(prices)))
+
+    report = checked(store)
+
+    (line,) = (line for line in text_of(report).splitlines() if "computed again" in line)
+    assert line.startswith("none   0 amounts computed again from their tokens; not recomputable: "), line
 
 
 def test_what_moves_while_it_is_read_is_no_difference(store: World) -> None:

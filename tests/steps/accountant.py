@@ -58,11 +58,14 @@ def _check_batches(world: World, batches: Sequence[Batch], ledger: Sequence[Ledg
         assert batch.cost.nano >= 0, batch
         shards = shards_of(world.app, batch)
         _check_entries(world, batch, {entry.id: entry for entry in entries}, shards)
+        owing = [shard for shard in shards if shard.owes]
+        assert len(owing) == batch.owing, batch
+        assert len(entries) == batch.shards - batch.open_shards - batch.owing, batch
         if batch.terminal:
             assert (batch.reserved, batch.tokens) == (0, 0), batch
             continue
         assert sum(shard.reserved for shard in shards) == batch.reserved, (batch, shards)
-        collected = [shard for shard in shards if shard.status is ShardStatus.COLLECTED]
+        collected = [shard for shard in shards if shard.status is ShardStatus.COLLECTED and not shard.owes]
         assert all(shard.reserved == 0 for shard in collected), collected
         assert all(shard.reserved >= 0 for shard in shards), shards
         assert {entry.id for entry in entries} == {shard.id for shard in collected}

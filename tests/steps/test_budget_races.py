@@ -22,11 +22,12 @@ from shared.domain.files import File
 from shared.domain.ids import new_file_id
 from shared.steps.files import keep
 from shared.steps.prepare import prepare
+from shared.steps.submit import submit
 from shared.storage.firestore.documents import FirestoreDocuments
 from shared.storage.ports import Documents
 from shared.storage.sqlite import SqliteDocuments
 from tests.steps.accountant import account, check_money, check_nothing_held
-from tests.steps.world import World, chat
+from tests.steps.world import World, chat, deployment
 from tests.storage.conftest import emulated, new_project
 
 pytestmark = pytest.mark.slow
@@ -181,6 +182,34 @@ def test_as_many_batches_run_as_a_budget_pays_for(arena: Arena) -> None:
 
     arena.settle(*ids)
     assert account(arena, "team-red").spent == 5 * 3 * LINE
+
+
+def test_as_many_shards_move_to_a_dearer_deployment_as_a_budget_pays_for(arena: Arena) -> None:
+    dearer = deployment("mix", "gemini-2.5-pro", 11).model_copy(update={"weight": 0})
+    arena.more = (deployment("mix", "gemini-2.5-flash-lite", 10), dearer)
+    arena.app = arena.new_app()
+    lines = [chat(f"line-{n}", model="mix", max_tokens=3) for n in range(3)]
+    ids = [arena.start(lines, caller=CALLERS[n % 3], body_hash=str(n)).id for n in range(8)]
+    for id in ids:
+        prepare(arena.app, id)
+    cheap = arena.batch(ids[0]).reserved
+    probe = arena.start(lines, caller=Caller(owner="probe", payers=("p",)))
+    prepare(arena.app, probe.id)
+    arena.upstream.refuse = [429]
+    submit(arena.app, f"{probe.id}-0001")
+    more = account(arena, "p").reserved - cheap
+    assert more > cheap
+
+    allow(arena, "team-red", max_budget=8 * cheap + 3 * more + more // 2)
+    arena.upstream.refuse = [429] * 8
+    with watched(arena, "team-red") as seen:
+        at_once([partial(submit, arena.app, f"{id}-0001") for id in ids])
+    assert max(each.reserved for each in seen) == 8 * cheap + 3 * more
+    places = Counter(shard.deployment for id in ids for shard in arena.shards(id))
+    assert places == {"mix#11": 3, "mix#10": 5}
+    check_money(arena, [*ALL, "p"])
+    arena.settle(*ids, probe.id)
+    check_nothing_held(arena, [*ALL, "p"])
 
 
 def test_shards_that_are_collected_at_once_are_all_counted(arena: Arena) -> None:
