@@ -76,6 +76,7 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._in_hand: dict[str, Delivery] = {}
+        self._telling = 0  # how many the queue is just being told of
         self._claiming = [threading.Thread(target=self._serve, args=topic, name=topic[0]) for topic in targets.items()]
         self._threads = [*self._claiming]
         if STEPS in targets:
@@ -91,7 +92,7 @@ class Dispatcher:
         until = time.monotonic() + _FAREWELL
         for thread in self._claiming:  # what it is just claiming is in hand, too
             thread.join(max(0.0, until - time.monotonic()))
-        while self._in_hand and time.monotonic() < until:
+        while (self._in_hand or self._telling) and time.monotonic() < until:
             time.sleep(0.02)
         with self._lock:
             left, self._in_hand = dict(self._in_hand), {}
@@ -137,11 +138,14 @@ class Dispatcher:
         try:
             outcome = self._called(delivery, target, function)
             with self._lock:
-                current = self._in_hand.get(delivery.id)
-            if current is not None:
-                self._quietly(self._settle, current, outcome)
-            with self._lock:
-                self._in_hand.pop(delivery.id, None)  # now: a stop waits for what is told to the queue, too
+                current = self._in_hand.pop(delivery.id, None)
+                self._telling += 1
+            try:
+                if current is not None:
+                    self._quietly(self._settle, current, outcome)
+            finally:
+                with self._lock:
+                    self._telling -= 1
         finally:
             hands.release()
 

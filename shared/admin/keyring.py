@@ -79,8 +79,9 @@ class KeyRing:
             raise _refusal("Authentication Error - Expired Key. Ask its operator for a new one.", "expired_key")
         if record.blocked:
             raise _refusal("Key is blocked. Its operator can unblock it with /key/unblock.", "auth_error")
-        team = self._needed(app, Team, None if record.team_id is None else team_account(record.team_id), "Team")
-        user = self._needed(app, User, None if record.user_id is None else user_account(record.user_id), "User")
+        since, of_team, of_user = record.updated_at, record.team_id, record.user_id
+        team = self._needed(app, Team, None if of_team is None else team_account(of_team), "Team", since)
+        user = self._needed(app, User, None if of_user is None else user_account(of_user), "User", since)
         return Found(caller_of(record, team, user, app.config.visibility), record, team, user)
 
     def forget(self, kind: type[Any], id: str) -> None:
@@ -91,19 +92,20 @@ class KeyRing:
     def _in_grace(self, app: App, digest: str) -> Key | None:
         return stands_for(self._get(app, Grace, digest), app.now(), partial(self._get, app))
 
-    def _needed(self, app: App, kind: type[R], id: str | None, what: str) -> R | None:
+    def _needed(self, app: App, kind: type[R], id: str | None, what: str, since: int) -> R | None:
+        """Not as it was before `since`, when the key was changed: somebody else may have had the name then."""
         if id is None:
             return None
-        record = self._get(app, kind, id)
+        record = self._get(app, kind, id, since)
         if record is None or getattr(record, "blocked", False):
             raise _refusal(f"{what} of this key is blocked or was deleted.", "auth_error")
         return record
 
-    def _get(self, app: App, kind: type[R], id: str) -> R | None:
+    def _get(self, app: App, kind: type[R], id: str, since: int = 0) -> R | None:
         now, place = app.now(), (kind, id)
         with self._lock:
             seen = self._known.get(place)
-            if seen is not None and 0 <= now - seen[0] < _BELIEVED:
+            if seen is not None and since <= seen[0] <= now < seen[0] + _BELIEVED:
                 known: R = seen[1]
                 return known
         record = app.documents.get(kind, id)

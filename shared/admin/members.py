@@ -75,6 +75,10 @@ def update(app: App, by: Caller, team_id: str, asked: Asked) -> tuple[Team, Memb
         team = live_team(tx, team_id)
         may_lead(by, team)
         before = _member(tx, team, asked)
+        user = tx.get(User, user_account(before.user_id))
+        if user is not None and user.since != before.since:
+            message = "Who was in the team under this name was deleted. Add the user with /team/member_add."
+            raise BadRequest(message, param="user_id", code="user_not_in_team")
         budget = before.max_budget_in_team
         if "max_budget_in_team" in asked:
             budget = amount(asked["max_budget_in_team"], "max_budget_in_team")

@@ -21,6 +21,7 @@ __all__ = ["Recount", "Unreadable"]
 
 _BEAT: Final = 1024  # rows between two looks at the clock
 _LONGEST_ROW: Final = 64 * 2**20
+_MOST_HELD: Final = 64 * 2**20  # bytes of rows whose lines have more; in memory they are about twice as much
 
 
 class Unreadable(Exception):
@@ -43,6 +44,8 @@ class Recount:
     def read(self, names: Sequence[str], beat: Callable[[], None] = lambda: None) -> None:
         """Count what these objects hold. Unreadable in the midst of it: what was counted stays counted."""
         pieces: dict[int, dict[int, ProviderRow]] = {}
+        sizes: dict[int, int] = {}
+        held = 0
         for count, raw in enumerate(self._rows(names), start=1):
             if count & (_BEAT - 1) == 0:
                 beat()
@@ -51,10 +54,16 @@ class Recount:
             if row is None or position is None or position in self._done:
                 continue
             of_line = pieces.setdefault(position, {})
-            of_line.setdefault(row.index, row)
+            if row.index not in of_line:
+                of_line[row.index] = row
+                sizes[position] = sizes.get(position, 0) + len(raw)
+                held += len(raw)
             if len(of_line) == row.count:
                 self._answer(self._codec, position, [of_line[number] for number in sorted(of_line)])
                 del pieces[position]
+                held -= sizes.pop(position)
+            if held > _MOST_HELD:
+                raise Unreadable("whose rows are too many to be brought together")
 
     def unread(self, job: Job, names: Sequence[str]) -> int:
         """Lines that ran, as the provider says of a job that is over, and that were not to be read."""

@@ -136,14 +136,15 @@ def _asked(provider: Provider, last: Job) -> Job | None:
 
 
 def _counted(app: App, held: Held[Shard], provider: Provider, job: Job, *, blind: bool) -> _Used | None:
-    """`blind`: nobody says how many lines ran, so each that is not to be read may have. None where a job has succeeded
-    whose predictions are not to be seen yet.
+    """`blind`: nobody says how many lines ran, so each that is not to be read may have. None where the job's
+    predictions may not be to be seen yet.
     """
     names = _names(app, held, provider, job)
     since = held.record.empty_since or app.now()
-    if job.state is JobState.SUCCEEDED and not names and app.now() - since < _VISIBLE:
+    if job.state is not JobState.FAILED and not names and app.now() - since < _VISIBLE:
         _later(app, held, patience(1), job=job, empty_since=since)
         return None
+    blind = blind or (job.completed is None and job.state in {JobState.CANCELLED, JobState.EXPIRED})
     count = Recount(app, provider, held.record, day=app.today())
     try:
         count.read(names, held.beat)

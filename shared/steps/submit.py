@@ -33,6 +33,7 @@ _MOST_TROUBLES: Final = 5  # refusals that time might heal, such as 403 after a 
 _FIRST_CHECK: Final = SECOND
 _LONGEST_PAUSE: Final = 1_800.0  # seconds that a Retry-After may ask for
 _UNSEEN: Final = 60 * SECOND  # after a lost answer, so long a job may take to be seen in a list; not documented
+_NOT_YET: Final = "a job may have been made that cannot be seen yet"
 _MOST_LOST: Final = 2  # troubles of creates that got no answer, and of looks for their jobs, before others are asked
 _LOOK_SOON: Final = 15 * SECOND
 _MOST_RUNNING: Final = 300  # shards of one deployment that are counted
@@ -58,10 +59,11 @@ def submit(app: App, shard_id: str) -> None:
         except _NotMade as none:
             _try_elsewhere(app, held, batch, none.trouble)
         except Transient as error:
+            lost = isinstance(error, Unknown)
             if batch is not None and overdue(batch, app.now()):
-                _end(app, held, None)
+                _end(app, held, None, unread=lost or held.record.lost_at is not None)
             else:
-                _wait(app, held, Trouble(reason=str(error)), made_none=False, lost=isinstance(error, Unknown))
+                _wait(app, held, Trouble(reason=str(error)), made_none=False, lost=lost)
         else:
             if job is not None:
                 _record(app, held, job, client)
@@ -75,7 +77,10 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
         log("job_adopted", **shard.log_context(), tries=shard.tries)
         return job
     if batch is None or batch.ending is not None or batch.terminal:
-        _end(app, held, None)
+        unseen = _unseen(app, shard)
+        if unseen and batch is not None and not batch.terminal and not overdue(batch, app.now()):
+            raise Transient(_NOT_YET)  # where it is found, it is told to stop, and what it has used is charged
+        _end(app, held, None, unread=unseen)
         return None
     if _gone_elsewhere(app, held):
         return None
@@ -95,13 +100,18 @@ def _job(app: App, held: Held[Shard], batch: Batch | None, client: Client) -> Jo
         raise _NotMade(Trouble(reason=said.message, error=said if settled else None)) from refusal
 
 
+def _unseen(app: App, shard: Shard) -> bool:
+    """Whether an answer was lost so lately that its job may not be seen yet."""
+    return shard.lost_at is not None and app.now() - shard.lost_at < _UNSEEN
+
+
 def _gone_elsewhere(app: App, held: Held[Shard]) -> bool:
     """Whether what happened here before has sent the shard to another place, or to rest. Transient where an answer was
     lost so lately that its job may not be seen yet.
     """
     shard = held.record
-    if shard.lost_at is not None and app.now() - shard.lost_at < _UNSEEN:
-        raise Transient("a job may have been made that cannot be seen yet")
+    if _unseen(app, shard):
+        raise Transient(_NOT_YET)
     held.record = replace(shard, tries=1)  # whatever was asked for before, nothing came of it
     if shard.lost_at is not None and shard.troubles >= _MOST_LOST and move(app, held, SILENT) is None:
         return True
@@ -239,11 +249,13 @@ def _wait(app: App, held: Held[Shard], trouble: Trouble, *, made_none: bool, los
     log("submit_postponed", severity="WARNING", **shard.log_context(), troubles=shard.troubles, reason=trouble.reason)
 
 
-def _end(app: App, held: Held[Shard], error: BatchError | None) -> None:
+def _end(app: App, held: Held[Shard], error: BatchError | None, *, unread: bool = False) -> None:
+    """`unread`: a job may run that nobody has seen."""
+
     def body(turn: Turn) -> None:
         shard = held.current(turn)
         job = None if error is None else Job(name="", state=JobState.FAILED, error=error)
-        end(turn, shard, job)
+        end(turn, replace(shard, unread=shard.unread or unread), job)
 
     commit(app, body)
     code = Ending.FAILED if error is not None else None

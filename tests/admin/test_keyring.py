@@ -122,6 +122,26 @@ def test_who_a_key_is(app: App, ring: KeyRing) -> None:
     assert (caller.admin, caller.viewer, caller.shares) == (False, False, True)
 
 
+def test_a_namesakes_key_is_his_own_wherever_the_other_one_is_still_remembered(app: App, clock: Clock) -> None:
+    """Processes remember users and teams for half a minute."""
+    users.create(app, ADMIN, {"user_id": "u", "auto_create_key": False})
+    teams.create(app, ADMIN, {"team_id": "t"})
+    elsewhere = KeyRing()
+    assert elsewhere.find(app, made(app, team_id="t", user_id="u").secret) is not None
+    clock.at += 5_000
+    users.delete(app, ADMIN, ["u"])
+    teams.delete(app, ADMIN, ["t"])
+    clock.at += 1_000
+    users.create(app, ADMIN, {"user_id": "u", "auto_create_key": False})
+    teams.create(app, ADMIN, {"team_id": "t"})
+
+    found = elsewhere.find(app, made(app, team_id="t", user_id="u").secret)
+
+    assert found is not None
+    assert (found.caller.since, found.caller.team_since) == (clock.at, clock.at)
+    assert user_account("u") not in found.caller.payers
+
+
 def test_a_key_without_a_user_owns_as_itself_also_when_it_is_made_anew(app: App, ring: KeyRing) -> None:
     one = made(app)
     again = keys.regenerate(app, ADMIN, one.key, {})

@@ -38,6 +38,15 @@ def test_a_namesake_who_comes_in_himself_is_in_it(api: Api, bob: dict[str, str])
     assert told(api.post("/key/generate", json={"team_id": "t"}, headers=bob))[0] == 403
 
 
+def test_a_namesake_gets_no_budget_that_nobody_would_hold(api: Api, bob: dict[str, str]) -> None:
+    wanted = {"team_id": "t", "user_id": "bob", "max_budget_in_team": 0.5}
+    status, param, message = told(api.post("/team/member_update", json=wanted))
+    assert (status, param) == (400, "user_id")
+    assert "/team/member_add" in message
+    ok(api.post("/team/member_add", json={"team_id": "t", "member": {"role": "user", "user_id": "bob"}}))
+    assert ok(api.post("/team/member_update", json=wanted))["max_budget_in_team"] == 0.5
+
+
 def test_a_namesake_who_is_made_in_the_team_is_what_he_is_made(api: Api, bob: dict[str, str]) -> None:
     ok(api.post("/user/delete", json={"user_ids": ["bob"]}))
     api.clock.pass_by(1)

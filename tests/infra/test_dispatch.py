@@ -317,6 +317,24 @@ def test_a_stop_waits_until_the_queue_knows_what_was_done(
     assert queue.depth() == 0
 
 
+def test_what_is_returned_comes_again_though_a_thread_stands_still(
+    queue: Queue, functions: Functions, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then it is claimed anew, and must not be taken for what is just being returned."""
+    good, answers = queue.nack, iter([500])
+
+    def nack(*arguments: Any) -> None:
+        good(*arguments)
+        time.sleep(2)
+
+    monkeypatch.setattr(queue, "nack", nack)
+    functions.answer = lambda *_: next(answers, 200)
+    queue.put(STEPS, CHECK)
+    deliver(functions.url)
+    until(lambda: len(functions.seen) >= 2)
+    until(lambda: queue.depth() == 0)
+
+
 def test_a_sweep_comes_regularly_and_never_piles_up(queue: Queue, functions: Functions, deliver: Any) -> None:
     def slow(*_: object) -> int:
         time.sleep(0.3)

@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.batch import Status
 from shared.domain.shard import JobState
+from shared.steps.cancel import request_cancel
 from tests.steps.test_balance import PLACES, Many, failing, lines_of, problem
 
 
@@ -105,3 +106,32 @@ def test_a_job_that_fails_for_good_is_made_once_where_no_other_place_may_have_it
     many.settle(batch.id)
     assert many.batch(batch.id).status is Status.FAILED
     assert len(many.upstream.created()) == 1
+
+
+def test_a_job_that_is_seen_after_its_batch_was_cancelled_is_told_to_stop(many: Many) -> None:
+    many.upstream.takes = 300_000
+    many.answers = dict.fromkeys(PLACES, losing(many, makes=True, hidden_until=many.clock + 20_000))
+    batch = many.start(lines_of(3))
+    many.pump()
+    many.clock += 2_000
+    request_cancel(many.app, batch.id)
+    many.settle(batch.id)
+    assert many.batch(batch.id).status is Status.CANCELLED
+    assert [job["state"] for job in many.upstream.jobs.values()] == ["JOB_STATE_CANCELLED"]
+
+
+def test_what_may_run_unseen_when_its_batch_ends_has_no_price(many: Many) -> None:
+    """Nobody can look for ten minutes, and the answer to every create is lost."""
+    many.upstream.takes = 3_600_000
+
+    def silent(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("the answer was lost")
+
+    many.answers = dict.fromkeys(PLACES, silent)
+    batch = many.start(lines_of(3))
+    many.pump()
+    many.clock += 2_000
+    request_cancel(many.app, batch.id)
+    many.settle(batch.id, rounds=1_000)
+    assert many.batch(batch.id).status is Status.CANCELLED
+    assert many.batch(batch.id).cost.unpriced_lines == 3

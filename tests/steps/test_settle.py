@@ -20,13 +20,14 @@ from shared.domain.shard import Shard
 from shared.providers.base import Media, Provider
 from shared.providers.vertex.client import VertexClient
 from shared.steps import collect as collecting
+from shared.steps import recount
 from shared.steps.cancel import request_cancel
 from shared.steps.check import check
 from shared.steps.dead import record_dead
 from shared.steps.run import run
 from tests.steps.accountant import account, check_money, check_nothing_held
 from tests.steps.checker import check_nothing_left
-from tests.steps.world import World, chat
+from tests.steps.world import EMBED, World, chat, embed
 
 ME = Caller(owner="key:k", key="key-1", payers=("key-1",))
 
@@ -170,6 +171,37 @@ def test_a_job_that_outlives_its_cancelled_batch_is_charged_once_it_is_over(tmp_
     assert (done.status, done.counts, done.stamps) == (before.status, before.counts, before.stamps)
     check_nothing_held(world, ["key-1"])
     check_nothing_left(world, id)
+
+
+@pytest.mark.parametrize(("state", "unpriced"), [("CANCELLED", 2), ("EXPIRED", 2), ("FAILED", 0)])
+def test_a_job_that_was_stopped_and_says_no_counts_has_no_price(tmp_path: Path, state: str, unpriced: int) -> None:
+    """One that failed as a whole is not charged by Vertex."""
+    world = Stubborn(tmp_path)
+    world.upstream.takes = 60 * MINUTE
+    id = cancelled(world)
+    world.upstream.writes, world.upstream.ends_as = False, f"JOB_STATE_{state}"
+    step(world, 90, MINUTE)
+
+    (entry,) = entries(world, id)
+    assert entry.cost == Cost(unpriced_lines=unpriced)
+
+
+def test_lines_whose_rows_are_too_many_to_be_brought_together_have_no_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recount, "_MOST_HELD", 100)
+    world = Stubborn(tmp_path)
+    world.upstream.takes = 60 * MINUTE
+    batch = world.start([embed("a", "one", "two", "three"), embed("b", "one", "two")], EMBED, caller=ME)
+    world.pump()
+    world.clock += 5_000
+    request_cancel(world.app, batch.id)
+    step(world, 125, 5_000)
+    step(world, 90, MINUTE)
+
+    (entry,) = entries(world, batch.id)
+    assert entry.cost.unpriced_lines >= 1
+    assert entry.cost.unpriced_lines + entry.cost.priced_lines == 2
 
 
 def test_a_job_that_never_ends_is_asked_for_days_and_then_has_no_price(tmp_path: Path) -> None:
