@@ -56,6 +56,7 @@ from shared.steps.commit import Turn
 from shared.steps.dead import record_dead
 from shared.steps.files import delete_file
 from shared.steps.run import BATCH_STEPS, SHARD_STEPS
+from shared.storage.ports import Exists
 from shared.storage.queries import BATCHES
 from shared.storage.queue import FINALIZE, STEPS, backoff
 from tests.steps.accountant import check_money, check_nothing_held
@@ -502,5 +503,5 @@ BREAKS: dict[str, list[Any]] = {
 def test_books_that_do_not_balance_are_found(place: str, broken: Any) -> None:
     """The machine is tested, too: each of these is a mistake that somebody could make."""
     looking = settings(STORY, max_examples=600, phases=(Phase.generate,))
-    with patch(place, broken), pytest.raises((AssertionError, IllegalMove, ExceptionGroup)):
+    with patch(place, broken), pytest.raises((AssertionError, IllegalMove, Exists, ExceptionGroup)):
         run_state_machine_as_test(seed(1)(Books), settings=looking)
