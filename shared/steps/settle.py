@@ -144,7 +144,8 @@ def _counted(app: App, held: Held[Shard], provider: Provider, job: Job, *, blind
     if job.state is not JobState.FAILED and not names and app.now() - since < _VISIBLE:
         _later(app, held, patience(1), job=job, empty_since=since)
         return None
-    blind = blind or (job.completed is None and job.state in {JobState.CANCELLED, JobState.EXPIRED})
+    stopped = job.state in {JobState.CANCELLED, JobState.EXPIRED} and not held.record.executes  # that one was ours
+    blind = blind or (stopped and job.completed is None)
     count = Recount(app, provider, held.record, day=app.today())
     try:
         count.read(names, held.beat)
