@@ -39,7 +39,7 @@ NAME = {GEMINI: "key", EMBEDDING: "key", CLAUDE: "custom_id", OPEN: "custom_id"}
 
 def native(model: str = GEMINI) -> Codec:
     deployment = Deployment(id="d", group="d", provider="vertex_ai", model=model, project="p", location="us-central1")
-    codec = open_provider(deployment, Media(closed=frozenset({"work"}))).codec(NATIVE)
+    codec = open_provider(deployment, Media(closed=frozenset({"ours"}))).codec(NATIVE)
     assert codec is not None
     return codec
 
@@ -119,12 +119,12 @@ def test_a_failed_row_counts_as_failed(model: str, marker: str, status: int) -> 
 def test_what_came_back_names_nothing_of_ours() -> None:
     encoded = encode(ROWS[GEMINI])
     raw = json.dumps(
-        {"key": "r-000042", "status": "Denied to service-1@gcp-sa-aiplatform.iam.gserviceaccount.com on gs://work/x"}
+        {"key": "r-000042", "status": "Denied to service-1@gcp-sa-aiplatform.iam.gserviceaccount.com on gs://ours/x"}
     )
     given = answer(raw.encode(), encoded)
     assert given.raw is not None
     assert b"gserviceaccount" not in given.raw
-    assert b"gs://work" not in given.raw
+    assert b"gs://ours" not in given.raw
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,13 @@ def test_half_broken_rows_are_still_rows(raw: bytes) -> None:
 
 FILE = {
     "contents": [
-        {"role": "user", "parts": [{"text": "a"}, {"fileData": {"mimeType": "a/b", "fileUri": "gs://work/x"}}]}
+        {"role": "user", "parts": [{"text": "a"}, {"fileData": {"mimeType": "a/b", "fileUri": "gs://ours/x"}}]}
     ]
 }
-SNAKE = {"contents": [{"role": "user", "parts": [{"file_data": {"mime_type": "a/b", "file_uri": " GS://work/x"}}]}]}
+SNAKE = {"contents": [{"role": "user", "parts": [{"file_data": {"mime_type": "a/b", "file_uri": " GS://ours/x"}}]}]}
 URL = {
     **MESSAGES,
-    "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "gs://work/x"}}]}],
+    "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "gs://ours/x"}}]}],
 }
 
 
@@ -209,7 +209,7 @@ def test_what_a_row_may_not_hold(model: str, row: dict[str, Any], param: str) ->
 
 
 def test_objects_in_other_buckets_may_be_named() -> None:
-    text = json.dumps(FILE).replace("gs://work/", "gs://theirs/")
+    text = json.dumps(FILE).replace("gs://ours/", "gs://theirs/")
     assert encode({"request": json.loads(text)}).count == 1
 
 
